@@ -1,0 +1,110 @@
+"""What is run on this code: `nox` checks everything, `nox -l` lists the sessions, `nox -s NAME -- ARGS` runs one."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+# The README's command finds nox by PYTHONPATH; the sessions must find the pinned tools of their own environments.
+os.environ.pop("PYTHONPATH", None)
+
+nox.needs_version = ">=2025.10.14"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "types", "imports", "tests", "docs", "package"]
+
+WHEEL_STANDS_ALONE = """
+import importlib.metadata, openmcp_provider, service_provider_ocm
+(wheel,) = importlib.metadata.distributions()
+tops = {file.parts[0] for file in wheel.files or () if file.suffix in {".py", ".typed"}}
+print(wheel.name, wheel.version, "alone:", *sorted(tops))
+assert all((wheel.locate_file(top) / "py.typed").is_file() for top in tops), "a package without py.typed"
+"""
+
+
+def install_tools(session: nox.Session) -> None:
+    """Install the pinned tools."""
+    session.install("-r", "requirements/dev.txt", "--require-hashes")
+
+
+def install(session: nox.Session) -> None:
+    """Install the pinned tools and this project, editable."""
+    install_tools(session)
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting and licences."""
+    install_tools(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("reuse", "lint", "--lines")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session)
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Check that imports follow the arrows between the rings."""
+    install(session)
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests: all of them with branch coverage, or what the arguments name."""
+    install(session)
+    session.run("pytest", *(session.posargs or ("-n", "auto", "--cov", "--cov-report=term")))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    install(session)
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", "docs/_build/html")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and check that without extras it brings nothing else and can be imported."""
+    install_tools(session)
+    out = Path(session.create_tmp()).resolve()
+    shutil.rmtree(out)
+    session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(out))
+    (wheel,) = out.glob("*.whl")
+    python = str(out / "bare" / "bin" / "python")
+    session.run("uv", "venv", "-q", "--python", f"{session.bin}/python", str(out / "bare"))
+    session.run("uv", "pip", "install", "-q", "--no-index", "--python", python, str(wheel))
+    session.run(python, "-I", "-c", WHEEL_STANDS_ALONE, external=True, log=False)
+
+
+@nox.session(default=False, name="format")
+def format_(session: nox.Session) -> None:
+    """Rewrite the code in its style."""
+    install_tools(session)
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure how long decisions take."""
+    install(session)
+    session.run("python", "benchmarks/decide.py", *session.posargs)
+
+
+@nox.session(default=False)
+def pins(session: nox.Session) -> None:
+    """Choose new versions of the tools: nothing younger than a week, a hash for each file, no addresses."""
+    extras = ("--extra", "controller", "--extra", "cli", "--extra", "testing")
+    form = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--exclude-newer", "1 week")
+    pinned = ("--upgrade", "--quiet", "--output-file", "requirements/dev.txt", *session.posargs)
+    session.run("uv", "pip", "compile", "pyproject.toml", "requirements/dev.in", *extras, *form, *pinned)
