@@ -1,0 +1,1 @@
+"""What every openMCP service provider needs: the author's interface, the decisions, the ports and the runtime."""

@@ -1,0 +1,143 @@
+"""What deletion waits for, in words: what, who must act, what follows."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from openmcp_provider.domain import access
+from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition, Finding
+from openmcp_provider.domain.desired import Access
+from openmcp_provider.domain.objects import Ref, dig
+from openmcp_provider.domain.snapshot import Guarded, Snapshot
+from openmcp_provider.provider import Provider
+
+__all__ = [
+    "BLOCKED",
+    "abandoned",
+    "blocked_by_guards",
+    "blocked_by_leftovers",
+    "blocked_by_suspension",
+    "cleaning",
+    "uninstalling",
+    "unlisted",
+    "waiting_for_access",
+]
+
+BLOCKED = "DeletionBlocked"
+
+_NAMES = 10
+
+
+def cleaning(title: str) -> Finding:
+    """Deletion goes on by itself."""
+    message = "Cleanup in progress"
+    return Finding(
+        condition=Condition("Installed", UNKNOWN, "Uninstalling", f"{title} is being taken away."),
+        message=message,
+        error=False,
+    )
+
+
+def uninstalling(title: str, ref: Ref, failure: str) -> Finding:
+    """A release is on its way out; `failure` is what its controller says of trouble, empty if there is none."""
+    message = f"Uninstalling {title}: waiting for {ref} to go."
+    if failure:
+        message = (
+            f"Uninstalling {title} fails and is tried again by itself: {failure} "
+            f"If this stays, ask the platform operator [{ref}]."
+        )
+        return Finding(
+            condition=Condition("Installed", UNKNOWN, "UninstallFailed", message),
+            message=message,
+            event="UninstallFailed",
+        )
+    return Finding(condition=Condition("Installed", UNKNOWN, "Uninstalling", message), message=message, error=False)
+
+
+def blocked_by_guards(asked: Access, guarded: Sequence[Guarded]) -> Finding:
+    """Objects of the tenant's need what would be uninstalled."""
+    count = len(guarded)
+    listed = _listed(
+        f"{item.ref}{f' ({item.hint})' if item.hint else ''}" for item in sorted(guarded, key=lambda item: item.ref)
+    )
+    message = (
+        f"deletion blocked: {count} {'resource' if count == 1 else 'resources'} on the {asked.cluster.title} must be "
+        "deleted first: "
+        f"{listed}. Delete {'it' if count == 1 else 'them'}; the rest follows by itself."
+    )
+    return _blocked("UserResourcesPresent", message)
+
+
+def unlisted(asked: Access, kinds: Iterable[str]) -> Finding:
+    """Whether such objects exist cannot be told."""
+    message = (
+        f"deletion blocked: the {asked.cluster.title} could not list {', '.join(sorted(kinds))}, so whether anything "
+        "still needs what would be "
+        "uninstalled is not known. It is tried again by itself; if this stays, ask the platform operator."
+    )
+    return _blocked("GuardsUnknown", message)
+
+
+def blocked_by_leftovers(provider: Provider[Any, Any], asked: Access, leftovers: Sequence[Ref]) -> Finding:
+    """Uninstalling ended, but not everything is gone."""
+    message = (
+        f"deletion blocked: uninstalling {provider.title} left {_listed(str(ref) for ref in sorted(leftovers))} on "
+        f"the {asked.cluster.title}. "
+        f"They may be on their way out; if this stays, delete them, or give them up with annotation "
+        f"{provider.edition.abandon}: "
+        '"true" on this object.'
+    )
+    return _blocked("ReleaseLeftovers", message)
+
+
+def blocked_by_suspension(ref: Ref) -> Finding:
+    """A person suspended a release; deleting it now would orphan what it installed."""
+    message = (
+        f"deletion blocked: {ref} is suspended by a person, and deleting it now would leave what it installed behind. "
+        f"The platform operator must resume it [{ref}]; the rest follows by itself."
+    )
+    return _blocked("Suspended", message)
+
+
+def waiting_for_access(snapshot: Snapshot[Any, Any], asked: Access, title: str) -> Finding:
+    """Something is installed, and there is no ClusterRequest to ask for access with."""
+    message = (
+        f"deletion blocked: {title} is installed on {access.target_of(snapshot, asked)}, whose ClusterRequest is "
+        "gone while the cluster may "
+        f"still exist. Ask the platform operator [ClusterRequest {access.metadata_path(asked.access)}]."
+    )
+    return _blocked("ControlPlaneUnknown", message)
+
+
+def abandoned(snapshot: Snapshot[Any, Any], asked: Access, stays: Sequence[str], *, by_person: bool) -> Finding:
+    """What is installed is given up: by a person, or because the cluster is gone. Told once; the words stay."""
+    reason = "Abandoned" if by_person else "ControlPlaneGone"
+    earlier = next(
+        (
+            item
+            for item in dig(snapshot.instance, "status", "conditions") or ()
+            if item.get("type") == BLOCKED and item.get("reason") == reason
+        ),
+        None,
+    )
+    left = _listed(stays) if stays else "nothing that is known of"
+    target = access.target_of(snapshot, asked)
+    if by_person:
+        message = (
+            f"What is installed on {target} is given up; these stay there: {left}. "
+            "Remove them by hand if the cluster lives on."
+        )
+    else:
+        message = f"{target[0].upper()}{target[1:]} no longer exists, and with it went: {left}."
+    if earlier:
+        message = earlier.get("message", message)
+    return Finding(condition=Condition(BLOCKED, FALSE, reason, message), message=message, error=by_person, blocks=False)
+
+
+def _blocked(reason: str, message: str) -> Finding:
+    return Finding(condition=Condition(BLOCKED, TRUE, reason, message), message=message, event="DeletionBlocked")
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - _NAMES} more" if len(found) > _NAMES else ""
+    return ", ".join(found[:_NAMES]) + more

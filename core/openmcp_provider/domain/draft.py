@@ -1,0 +1,56 @@
+"""A plan while it is being made."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from openmcp_provider.domain.conditions import Finding
+from openmcp_provider.domain.plan import Plan, Step
+
+__all__ = ["Draft"]
+
+
+@dataclass(slots=True)
+class Draft:
+    """Collects steps and findings.
+
+    Attributes:
+        now: The present.
+        steps: In order.
+        findings: In order.
+        look: The nearest time to look again.
+        known: False once something that decides must be read first.
+        blocked: True once nothing further may be written in this pass.
+    """
+
+    now: datetime
+    steps: list[Step] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    look: timedelta | None = None
+    known: bool = True
+    blocked: bool = False
+
+    def look_in(self, wait: timedelta) -> None:
+        """Look again after `wait` at the latest."""
+        wait = max(wait, timedelta(0))
+        self.look = wait if self.look is None else min(self.look, wait)
+
+    def look_at(self, moment: datetime) -> None:
+        """Look again at `moment` at the latest."""
+        self.look_in(moment - self.now)
+
+    def read_first(self, step: Step) -> None:
+        """Read something without which nothing can be decided."""
+        self.steps.append(step)
+        self.known = False
+        self.blocked = True
+
+    def find(self, finding: Finding) -> None:
+        """Note a finding; one that blocks ends the writing of this pass."""
+        self.findings.append(finding)
+        self.blocked = self.blocked or finding.blocks
+
+    def plan(self, *, releases: bool = False) -> Plan:
+        """Return the plan."""
+        return Plan(
+            steps=tuple(self.steps), findings=tuple(self.findings), look=self.look, known=self.known, releases=releases
+        )

@@ -1,0 +1,117 @@
+"""What both Flux kinds tell: which change is under way, and why nothing may be happening at all."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition
+from openmcp_provider.domain.flux_state import chart_version, installed_version, is_seen, same_version
+from openmcp_provider.domain.objects import Json, Ref
+from openmcp_provider.domain.rules import HealthContext
+from openmcp_provider.provider import Health
+
+__all__ = ["CHART", "INSTALLED", "PATIENCE", "Scene", "idle", "patience_ends", "scene_of"]
+
+CHART = "ChartAvailable"
+INSTALLED = "Installed"
+PATIENCE = timedelta(minutes=2)
+"""How long Flux may take to look at what was written."""
+
+
+def patience_ends(obj: Json, applied: datetime) -> datetime | None:
+    """Return when Flux should have looked at what was applied then; None once it has."""
+    return None if is_seen(obj) else applied + PATIENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What one Flux object is about.
+
+    Attributes:
+        ref: The object.
+        context: What the rule was told beside it.
+        installed: The chart version that runs, empty where none does.
+        wanted: The version asked for in the tenant's words, or what stands for it.
+        same: What runs is of the version asked for.
+    """
+
+    ref: Ref
+    context: HealthContext
+    installed: str
+    wanted: str
+    same: bool
+
+    @property
+    def change(self) -> str:
+        """What is being done, in words."""
+        if not self.installed:
+            return f"Installing {self.wanted}"
+        if self.same:
+            return f"Applying changed settings to {self.installed}"
+        return f"Upgrading from {self.installed} to {self.wanted}"
+
+    @property
+    def event(self) -> str:
+        """The reason of the event that tells so."""
+        return "Upgrading" if self.installed else "Installing"
+
+    @property
+    def stays(self) -> str:
+        """A last sentence for messages about what prevents a change."""
+        return f" {self.installed} stays installed." if self.installed else ""
+
+    def changing(self, message: str) -> Condition:
+        """Return the condition while the change is under way."""
+        if self.installed:
+            return Condition(INSTALLED, TRUE, "Upgrading", self.installed)
+        return Condition(INSTALLED, FALSE, "Installing", message)
+
+
+def scene_of(ref: Ref, release: Json | None, source: Json | None, context: HealthContext) -> Scene:
+    """Return what the object at `ref` is about, from the release and its source, either of which may be missing."""
+    installed, chart = installed_version(release), chart_version(source)
+    known = [version for version in (chart, context.version) if version]
+    return Scene(
+        ref=ref,
+        context=context,
+        installed=installed,
+        wanted=context.version or chart or context.title,
+        same=bool(installed) and (not known or any(same_version(installed, version) for version in known)),
+    )
+
+
+def idle(scene: Scene, obj: Json, state: str, kind: str) -> Health | None:
+    """Return the health of an object about which Flux does nothing, None if it may be doing something.
+
+    Args:
+        scene: What it is about.
+        obj: The object.
+        state: Where Flux is with it.
+        kind: The type of the condition that says so.
+    """
+    ref, title = scene.ref, scene.context.title
+    if state == "Terminating":
+        message = f"{ref} is being deleted. It is written anew once it is gone; nothing to do."
+        return _unknown(scene, "Progressing", kind, state, message)
+    if state == "Suspended":
+        message = (
+            f"{title} is suspended by a person on the platform: nothing is installed, upgraded or repaired until the "
+            f"platform operator resumes it [{ref}].{scene.stays}"
+        )
+        return _unknown(scene, "Suspended", kind, state, message)
+    applied = scene.context.applied
+    due = patience_ends(obj, applied) if applied else None
+    if due is None or scene.context.now < due:
+        return None
+    message = (
+        f"Flux on the platform does not answer: it did not look at what was written for {title}. Only the platform "
+        f"operator can help: see that Flux runs and watches this object [{ref}].{scene.stays}"
+    )
+    return _unknown(scene, "Failed", kind, "FluxNotResponding", message)
+
+
+def _unknown(
+    scene: Scene, state: Literal["Progressing", "Suspended", "Failed"], kind: str, reason: str, message: str
+) -> Health:
+    installed = scene.installed if kind == INSTALLED else ""
+    return Health(state, message, (Condition(kind, UNKNOWN, reason, message),), installed)

@@ -1,0 +1,145 @@
+"""The one decision function: what may be done now for one tenant.
+
+It knows no product, no chart and no tool beyond the rules for kinds.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from openmcp_provider.domain import access, items
+from openmcp_provider.domain.access import Stage, finalizer_on
+from openmcp_provider.domain.conditions import FALSE, Condition, Finding
+from openmcp_provider.domain.desired import access_of, desired
+from openmcp_provider.domain.draft import Draft
+from openmcp_provider.domain.names import tenant_namespace
+from openmcp_provider.domain.objects import ONBOARDING, Ref, deleting, dig, ref_of, uid
+from openmcp_provider.domain.ownership import Owner
+from openmcp_provider.domain.plan import Patch, Plan
+from openmcp_provider.domain.snapshot import Invalid, Missing, Snapshot, Valid
+from openmcp_provider.domain.teardown import teardown
+from openmcp_provider.provider import Problem, Provider, Tenant
+
+__all__ = ["config_problems", "owner_of", "reconcile", "spec_problems", "tenant_of"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+
+def reconcile(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> Plan:
+    """Return what may be done now, as ordered steps, what was found, and when to look again.
+
+    Writes nothing while the ProviderConfig or the spec is missing or invalid, no access before the control plane's own
+    ClusterRequest exists, and no item before every tenant cluster is granted and its kubeconfig was read.
+    """
+    owner = owner_of(provider, snapshot)
+    if deleting(snapshot.instance):
+        return teardown(provider, owner, snapshot, now)
+    draft = Draft(now)
+    for found in (_config_finding(provider, snapshot), _spec_finding(provider, snapshot)):
+        if found:
+            draft.find(found)
+    waiting = access.control_plane_finding(provider, snapshot)
+    if waiting and not draft.blocked:
+        draft.find(waiting)
+    if snapshot.control_plane is None or any(finding.error for finding in draft.findings):
+        return draft.plan()
+    tenant = tenant_of(provider, snapshot)
+    _hold_instance(provider, snapshot, draft)
+    wanted = desired(provider, tenant)
+    may_follow = [asked for asked in wanted.access if access.request_cluster(snapshot, asked, draft)]
+    stages = [access.obtain(snapshot, asked, draft) for asked in may_follow]
+    if all(stage is Stage.GRANTED for stage in stages) and not draft.blocked:
+        items.settle(owner, snapshot, wanted, provider.poll(tenant.config), draft)
+    return draft.plan()
+
+
+def tenant_of(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Tenant[S, C]:
+    """Return the instance as the author's code sees it.
+
+    Raises:
+        ValueError: the spec or the config could not be decoded.
+    """
+    if not isinstance(snapshot.spec, Valid) or isinstance(snapshot.config, Invalid):
+        raise ValueError("a tenant whose spec or config could not be decoded has no desired state")  # noqa: TRY004
+    name, namespace, home = _place(snapshot)
+    secrets: Mapping[str, Ref] = {
+        asked.cluster.id: access.kubeconfig_ref(asked, snapshot.access.get(asked.cluster.id))
+        for asked in access_of(provider, name, namespace, home)
+    }
+    config = snapshot.config.value if isinstance(snapshot.config, Valid) else None
+    return Tenant(
+        name=name, namespace=namespace, home=home, spec=snapshot.spec.value, config=config, kubeconfigs=secrets
+    )
+
+
+def owner_of(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Owner:
+    """Return the instance as owner of objects."""
+    name, namespace, _ = _place(snapshot)
+    return Owner(provider.edition, name, namespace, tuple(provider.unmarked(name, namespace)))
+
+
+def config_problems(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> tuple[Problem, ...]:
+    """Return everything that is wrong with the ProviderConfig; for a missing one what the author says of that."""
+    match snapshot.config:
+        case Invalid(problems):
+            return problems
+        case Valid(value):
+            return tuple(provider.check_config(value))
+        case Missing():
+            return tuple(provider.check_config(None))
+
+
+def spec_problems(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> tuple[Problem, ...]:
+    """Return everything that is wrong with the instance's spec."""
+    if isinstance(snapshot.spec, Invalid):
+        return snapshot.spec.problems
+    return tuple(provider.check_spec(snapshot.spec.value))
+
+
+def _place(snapshot: Snapshot[S, C]) -> tuple[str, str, str]:
+    metadata = snapshot.instance["metadata"]
+    return metadata["name"], metadata["namespace"], tenant_namespace(metadata["name"], metadata["namespace"])
+
+
+def _config_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Finding | None:
+    problems = config_problems(provider, snapshot)
+    if not problems:
+        return None
+    edition, name = provider.edition, snapshot.config_name
+    if isinstance(snapshot.config, Missing):
+        reason = "ProviderConfigNotFound"
+        message = (
+            f'No ProviderConfig found: the platform operator must create ProviderConfig "{name}" '
+            f"({edition.api_version}) on the platform."
+        )
+    else:
+        reason = "ProviderConfigInvalid"
+        message = (
+            f'ProviderConfig "{name}" is invalid: the platform operator must mend it; '
+            "what is wrong is in its own conditions."
+        )
+    return Finding(condition=Condition("ProviderConfigValid", FALSE, reason, message), message=message)
+
+
+def _spec_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Finding | None:
+    problems = spec_problems(provider, snapshot)
+    if not problems:
+        return None
+    message = (
+        "The spec cannot be used: "
+        + "; ".join(f"{problem.path} {problem.why} ({problem.want})" for problem in problems)
+        + "."
+    )
+    return Finding(
+        condition=Condition("SpecValid", FALSE, "InvalidSpec", message), message=message, stalled="InvalidSpec"
+    )
+
+
+def _hold_instance(provider: Provider[S, C], snapshot: Snapshot[S, C], draft: Draft) -> None:
+    finalizer = provider.edition.finalizer
+    if finalizer not in (dig(snapshot.instance, "metadata", "finalizers") or ()):
+        ref = ref_of(ONBOARDING, snapshot.instance)
+        body = finalizer_on(snapshot.instance, finalizer)
+        why = "nothing may be written before deletion can be noticed"
+        draft.steps.append(Patch(ref=ref, uid=uid(snapshot.instance), kind="json", body=body, why=why))

@@ -1,0 +1,339 @@
+"""What to tell: the status after a pass, and the events that announce a change.
+
+A pure function of what was seen, planned and done. The status of before takes part only in when something changed,
+and in
+keeping words where nothing did.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from openmcp_provider.domain import access
+from openmcp_provider.domain.access import Stage
+from openmcp_provider.domain.assess import Assessment, assess
+from openmcp_provider.domain.blocking import BLOCKED, cleaning
+from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Event, Finding, cut
+from openmcp_provider.domain.desired import Desired, desired
+from openmcp_provider.domain.failure import finding_of
+from openmcp_provider.domain.items import COPY_CONDITIONS
+from openmcp_provider.domain.objects import Json, conditions, deleting, generation
+from openmcp_provider.domain.plan import Done, Failed, Plan
+from openmcp_provider.domain.reconcile import config_problems, owner_of, spec_problems, tenant_of
+from openmcp_provider.domain.snapshot import Snapshot, Valid
+from openmcp_provider.provider import Advice, Provider
+
+__all__ = ["Report", "report", "status_patch"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+_OWN = ("phase", "observedGeneration", "conditions", "installedVersion")
+_PASSING = ("Ready", "Stalled", BLOCKED)
+"""Condition types that are told anew each time, and go when there is nothing to tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What to write.
+
+    Attributes:
+        status: The whole status; None = leave it as it is.
+        events: To record, in order.
+    """
+
+    status: Json | None = None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What is to be seen of a tenant, whatever the pass did.
+
+    Attributes:
+        wanted: What should be there, None where spec or config forbid to know.
+        health: How the written objects do.
+        facts: Conditions that hold unless something found says otherwise.
+        extra: The author's own status fields.
+    """
+
+    wanted: Desired | None
+    health: Assessment
+    facts: tuple[Condition, ...]
+    extra: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What is said.
+
+    Attributes:
+        ready: The Ready condition.
+        told: Findings that stand beside it or behind it.
+        stalled: Reason of the Stalled condition, empty if waiting helps.
+        keep: Condition types that keep what they said before.
+    """
+
+    ready: Condition
+    told: tuple[Finding, ...] = ()
+    stalled: str = ""
+    keep: tuple[str, ...] = ()
+
+
+def report(
+    provider: Provider[S, C], snapshot: Snapshot[S, C], plan: Plan, outcome: Done | Failed, now: datetime
+) -> Report:
+    """Return the status to write and the events to record after a pass.
+
+    Never Ready while the plan wrote something; nothing at all while what decides is still to be read, or when a step
+    met one
+    of the ordinary conflicts that the next pass mends.
+    """
+    failure = finding_of(provider, snapshot, outcome)
+    findings = (*plan.findings, failure) if failure else plan.findings
+    if deleting(snapshot.instance):
+        return _report_deletion(provider, snapshot, plan, findings, now)
+    major = [finding for finding in findings if not finding.minor]
+    if not major and (not plan.known or isinstance(outcome, Failed)):
+        return Report()
+    view = _view(provider, snapshot, now)
+    verdict = _verdict(provider, snapshot, plan, view, findings)
+    return _told(provider, snapshot, verdict, view, now) if verdict else Report()
+
+
+def _view(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> _View:
+    facts: list[Condition] = []
+    usable = True
+    if config_problems(provider, snapshot):
+        usable = False
+    elif isinstance(snapshot.config, Valid):
+        facts.append(
+            Condition("ProviderConfigValid", TRUE, "Valid", f'ProviderConfig "{snapshot.config_name}" is valid.')
+        )
+    if spec_problems(provider, snapshot):
+        usable = False
+    else:
+        facts.append(Condition("SpecValid", TRUE, "Valid", "The spec is valid."))
+    tenant = tenant_of(provider, snapshot) if usable else None
+    wanted = desired(provider, tenant) if tenant else None
+    health = assess(provider, owner_of(provider, snapshot), snapshot, wanted, now)
+    if wanted:
+        if all(access.stage_of(asked, snapshot) is Stage.GRANTED for asked in wanted.access):
+            facts.extend(access.granted(asked) for asked in wanted.access[:1])
+        facts.extend(_copies(snapshot, wanted))
+    return _View(
+        wanted=wanted, health=health, facts=tuple(facts), extra=provider.status(tenant, health.live) if tenant else {}
+    )
+
+
+def _copies(snapshot: Snapshot[S, C], wanted: Desired) -> Iterable[Condition]:
+    """Return the conditions of the kinds whose copies are all in place."""
+    objects = snapshot.objects()
+    for kind, (condition, _, title) in COPY_CONDITIONS.items():
+        copies = [item for item in wanted.items if item.source and item.ref.kind == kind]
+        sources = {item.source: snapshot.sources.get((kind, item.source)) for item in copies}
+        fine = all(source and not source.flaw for source in sources.values())
+        alike = all(
+            item.ref in objects
+            and (source := sources[item.source])
+            and objects[item.ref].digest == source.sealed.digest
+            for item in copies
+        )
+        if copies and fine and alike:
+            names = ", ".join(f'"{name}"' for name in sorted(sources))
+            yield Condition(
+                condition, TRUE, "Copied", f"{title}{'s' if len(sources) > 1 else ''} {names}: every copy is in place."
+            )
+
+
+def _verdict(
+    provider: Provider[S, C], snapshot: Snapshot[S, C], plan: Plan, view: _View, findings: tuple[Finding, ...]
+) -> _Verdict | None:
+    """Return what is said of an instance that is not being deleted; None = what was said before stands."""
+    before = conditions(snapshot.instance).get("Ready") or {}
+    current = before.get("observedGeneration") == generation(snapshot.instance)
+    was_ready = current and before.get("status") == TRUE
+    major = next((finding for finding in findings if not finding.minor), None)
+    health = view.health.lead()
+    minor = tuple(finding for finding in findings if finding.minor)
+    if plan.writes:
+        if major is None and health is not None and health.error and not was_ready:
+            return None  # what failed is being mended by what was just written: the next pass sees how that does
+        moving = health if health and not health.error else _changing(provider, snapshot, view)
+        return _said(major or moving, findings)
+    sound = view.health.complete and all(item.state == "Ready" or item.keeps_ready for item in view.health.healths)
+    lead = major or health
+    if lead is None and view.health.complete:
+        message = view.health.message or _ready_message(provider, snapshot, view)
+        return _Verdict(ready=Condition("Ready", TRUE, "ReconcileSuccess", message), told=minor)
+    if lead is None:
+        return _said(_changing(provider, snapshot, view), findings)
+    if lead.keeps_ready and was_ready and sound:
+        return _Verdict(
+            ready=Condition("Ready", TRUE, "ReconcileSuccess", before.get("message", "")), told=(*findings, lead)
+        )
+    if lead.retried and current and before.get("reason") == "ReconcileError":
+        words = Condition("Ready", FALSE, "ReconcileError", before.get("message", ""))
+        return _Verdict(ready=words, told=minor, keep=(lead.condition.type,))
+    return _said(lead, findings)
+
+
+def _said(lead: Finding, findings: tuple[Finding, ...]) -> _Verdict:
+    ready = Condition("Ready", FALSE, "ReconcileError" if lead.error else "Reconciling", lead.message)
+    return _Verdict(
+        ready=ready, told=(lead, *(finding for finding in findings if finding is not lead)), stalled=lead.stalled
+    )
+
+
+def _changing(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> Finding:
+    """Return that something is being written, where nothing more telling is known."""
+    what = " ".join(part for part in (provider.title, view.health.installed) if part)
+    if view.health.complete:
+        message, condition = (
+            f"Applying changed settings to {what}.",
+            Condition("Installed", TRUE, "Upgrading", view.health.installed),
+        )
+    else:
+        what = " ".join(part for part in (provider.title, _version(provider, snapshot)) if part)
+        message = f"Installing {what}."
+        condition = Condition("Installed", FALSE, "Installing", message)
+    return Finding(condition=condition, message=message, error=False)
+
+
+def _ready_message(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> str:
+    what = " ".join(part for part in (provider.title, view.health.installed or _version(provider, snapshot)) if part)
+    return f"{what} is installed and ready."
+
+
+def _version(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> str:
+    return provider.version(snapshot.spec.value) if isinstance(snapshot.spec, Valid) else ""
+
+
+def _report_deletion(
+    provider: Provider[S, C], snapshot: Snapshot[S, C], plan: Plan, findings: tuple[Finding, ...], now: datetime
+) -> Report:
+    if plan.releases or not (plan.steps or findings):
+        return Report()
+    lead = next((finding for finding in findings if not finding.minor), None) or cleaning(provider.title)
+    ready = Condition("Ready", FALSE, "Terminating", lead.message)
+    told = (lead, *(finding for finding in findings if finding is not lead))
+    verdict = _Verdict(ready=ready, told=told, stalled=lead.stalled)
+    return _told(provider, snapshot, verdict, _view(provider, snapshot, now), now)
+
+
+def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict, view: _View, now: datetime) -> Report:
+    """Return the report of a verdict: the whole status, and an event for whatever came up."""
+    before = conditions(snapshot.instance)
+    advice = _advice(provider, snapshot, view)
+    told: dict[str, Condition] = {"Ready": verdict.ready}
+    kept = [_as_condition(before[kind]) for kind in verdict.keep if kind in before]
+    found = [finding.condition for finding in verdict.told]
+    stalled = [Condition("Stalled", TRUE, verdict.stalled, verdict.ready.message)] if verdict.stalled else []
+    for condition in (
+        *kept,
+        *found,
+        *view.health.conditions(),
+        *view.facts,
+        *(item.condition for item in advice),
+        *stalled,
+    ):
+        told.setdefault(condition.type, condition)
+    for kind in _carried(snapshot, view):
+        if kind in before:
+            told.setdefault(kind, _as_condition(before[kind]))
+    status = _status(snapshot, verdict, view, told, now)
+    events = tuple(_events(before, verdict, advice))
+    return Report(status=None if status == snapshot.status else status, events=events)
+
+
+def _carried(snapshot: Snapshot[S, C], view: _View) -> list[str]:
+    """Return the condition types that stay as they were where nothing new is known of them."""
+    if deleting(snapshot.instance):
+        return [kind for kind in conditions(snapshot.instance) if kind not in _PASSING]
+    carried = [access.CONDITION, "ProviderConfigValid", "SpecValid"]
+    kinds = {item.ref.kind for item in view.wanted.items if item.source} if view.wanted else set(COPY_CONDITIONS)
+    return carried + [COPY_CONDITIONS[kind][0] for kind in sorted(kinds)]
+
+
+def _status(
+    snapshot: Snapshot[S, C], verdict: _Verdict, view: _View, told: Mapping[str, Condition], now: datetime
+) -> dict[str, Any]:
+    status = {key: value for key, value in snapshot.status.items() if key not in _OWN} | dict(view.extra)
+    observed = generation(snapshot.instance)
+    status["observedGeneration"] = observed
+    status["phase"] = _phase(snapshot, verdict)
+    if view.health.installed:
+        status["installedVersion"] = view.health.installed
+    before = conditions(snapshot.instance)
+    status["conditions"] = [
+        _stamped(condition, before.get(kind), observed, now) for kind, condition in sorted(told.items(), key=_order)
+    ]
+    return status
+
+
+def _phase(snapshot: Snapshot[S, C], verdict: _Verdict) -> str:
+    if deleting(snapshot.instance):
+        return "Terminating"
+    return "Ready" if verdict.ready.status == TRUE else "Progressing"
+
+
+def _order(entry: tuple[str, Condition]) -> tuple[bool, str]:
+    return entry[0] != "Ready", entry[0]
+
+
+def _stamped(condition: Condition, before: Json | None, observed: int, now: datetime) -> Json:
+    same = before is not None and before.get("status") == condition.status
+    moment = before.get("lastTransitionTime") if before is not None and same else None
+    return {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "observedGeneration": observed,
+        "lastTransitionTime": moment or now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def _as_condition(entry: Json) -> Condition:
+    return Condition(entry["type"], entry["status"], entry["reason"], entry.get("message", ""))
+
+
+def _advice(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> tuple[Advice, ...]:
+    if not isinstance(snapshot.spec, Valid):
+        return ()
+    return tuple(provider.advise(snapshot.spec.value, view.health.installed))
+
+
+def _events(before: Mapping[str, Json], verdict: _Verdict, advice: tuple[Advice, ...]) -> Iterable[Event]:
+    """Yield an event for each thing that was not so before."""
+    turned = _changed(before, verdict.ready)
+    if verdict.ready.status == TRUE and turned:
+        yield Event("Normal", "Ready", cut(verdict.ready.message))
+    seen: set[str] = set()
+    for at, finding in enumerate(verdict.told):
+        leads = at == 0 and verdict.ready.status != TRUE
+        if finding.condition.type not in seen and (_changed(before, finding.condition) or (leads and turned)):
+            yield finding.announcement
+        seen.add(finding.condition.type)
+    for item in advice:
+        if _changed(before, item.condition):
+            yield Event("Warning", item.event, cut(item.condition.message))
+
+
+def _changed(before: Mapping[str, Json], condition: Condition) -> bool:
+    old = before.get(condition.type) or {}
+    return (old.get("status"), old.get("reason")) != (condition.status, condition.reason)
+
+
+def status_patch(before: Json, after: Json) -> Json:
+    """Return the JSON merge patch that turns one status into another; lists are replaced whole."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if below := status_patch(old, value):
+                patch[key] = below
+        elif key not in before or old != value:
+            patch[key] = value
+    return patch

@@ -1,0 +1,1 @@
+"""The runtime: asyncio over ports. No threads, no wall clock and no chance but what is injected."""

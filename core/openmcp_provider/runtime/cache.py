@@ -1,0 +1,199 @@
+"""A cache of one kind on one cluster, kept by list and watch.
+
+It never goes backwards: it resumes after the last version it saw, lists again only when the server has forgotten that
+version, and then notices what was deleted meanwhile. It knows how old its last sign of life is.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing
+from typing import Generic, NamedTuple, TypeVar
+
+from openmcp_provider.domain.objects import Json
+from openmcp_provider.ports import Clock, Cluster, Expired, PortError, Randomness, Resource, TooManyRequests
+
+__all__ = ["Cache", "Key", "Selection"]
+
+T = TypeVar("T")
+
+FIRST_WAIT = 0.5  # seconds
+LONGEST_WAIT = 30.0
+
+
+class Key(NamedTuple):
+    """Namespace and name."""
+
+    namespace: str
+    name: str
+
+
+class Selection(NamedTuple):
+    """Which objects a cache holds."""
+
+    resource: Resource
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+
+class Cache(Generic[T]):
+    """Holds what `keep` makes of each selected object.
+
+    Args:
+        cluster: Where.
+        selection: What.
+        keep: Makes what is held of an object; what it leaves out is never held.
+        changed: Called after each change with key, the value before and the value after; None = there is none.
+        clock: For signs of life.
+        randomness: For jitter.
+        failed: Told every error of list and watch, before the next try.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        selection: Selection,
+        *,
+        keep: Callable[[Json], T],
+        changed: Callable[[Key, T | None, T | None], None],
+        clock: Clock,
+        randomness: Randomness,
+        failed: Callable[[PortError], None] = lambda _: None,
+    ) -> None:
+        self.selection = selection
+        self.synced = asyncio.Event()
+        self.lists = 0
+        self._cluster = cluster
+        self._keep = keep
+        self._changed = changed
+        self._clock = clock
+        self._randomness = randomness
+        self._failed = failed
+        self._values: dict[Key, T] = {}
+        self._uids: dict[Key, str] = {}
+        self._names: dict[str, set[str]] = {}
+        self._version = ""
+        self._sign = clock.monotonic()
+        self._failures = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._values))
+
+    def get(self, key: Key) -> T | None:
+        """Return what is held of an object, None if there is none."""
+        return self._values.get(key)
+
+    def names(self, namespace: str) -> list[str]:
+        """Return the names of what is held in a namespace, in order."""
+        return sorted(self._names.get(namespace, ()))
+
+    def uid(self, key: Key) -> str:
+        """Return the uid of an object, empty if there is none."""
+        return self._uids.get(key, "")
+
+    @property
+    def values(self) -> Mapping[Key, T]:
+        """Everything held."""
+        return self._values
+
+    @property
+    def age(self) -> float:
+        """Seconds since the server was last heard of."""
+        return self._clock.monotonic() - self._sign
+
+    def has_seen(self, version: str) -> bool:
+        """Tell whether a write with this resourceVersion has arrived here.
+
+        Versions of one resource on one server grow, and servers write them as decimal numbers; where they are anything
+        else, only the very version counts.
+        """
+        if version.isdecimal() and self._version.isdecimal():
+            return int(self._version) >= int(version)
+        return self._version == version
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except Expired:
+                self._version = ""
+            except PortError as error:
+                self._failed(error)
+                await self._clock.sleep(self._wait(error))
+
+    def _wait(self, error: PortError) -> float:
+        """Return how long to wait after another failure: doubling, half of it by chance, never less than asked for."""
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0**self._failures)
+        self._failures = min(self._failures + 1, 10)
+        asked = error.retry_after or 0.0 if isinstance(error, TooManyRequests) else 0.0
+        return max(asked, longest * (0.5 + 0.5 * self._randomness.random()))
+
+    def _alive(self) -> None:
+        self._sign = self._clock.monotonic()
+        self._failures = 0
+
+    async def _list(self) -> None:
+        found: dict[Key, Json] = {}
+        token, version = "", ""
+        while True:
+            resource, namespace, labels, fields = self.selection
+            page = await self._cluster.list(resource, namespace=namespace, labels=labels, fields=fields, token=token)
+            found.update((_key(item), item) for item in page.items)
+            version, token = page.resource_version, page.token
+            if not token:
+                break
+        self._alive()
+        self.lists += 1
+        for key in sorted(self._values.keys() - found.keys()):
+            self._drop(key)
+        for key, item in found.items():
+            self._hold(key, item)
+        self._version = version
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        resource, namespace, labels, fields = self.selection
+        events = self._cluster.watch(
+            resource, resource_version=self._version, namespace=namespace, labels=labels, fields=fields
+        )
+        began = self._clock.monotonic()
+        async with aclosing(events):
+            async for event in events:
+                self._alive()
+                self._version = event.object["metadata"]["resourceVersion"]
+                if event.type == "DELETED":
+                    self._drop(_key(event.object))
+                elif event.type != "BOOKMARK":
+                    self._hold(_key(event.object), event.object)
+        if self._clock.monotonic() - began < 1.0:
+            await self._clock.sleep(FIRST_WAIT * (0.5 + 0.5 * self._randomness.random()))
+
+    def _hold(self, key: Key, item: Json) -> None:
+        before, after = self._values.get(key), self._keep(item)
+        if key in self._values and self._uids[key] != item["metadata"]["uid"]:
+            self._drop(key)  # deleted and made anew while nobody watched: two changes, not one
+            before = None
+        self._values[key] = after
+        self._names.setdefault(key.namespace, set()).add(key.name)
+        self._uids[key] = item["metadata"]["uid"]
+        if before != after:
+            self._changed(key, before, after)
+
+    def _drop(self, key: Key) -> None:
+        if key in self._values:
+            before = self._values.pop(key)
+            del self._uids[key]
+            self._names[key.namespace].discard(key.name)
+            if not self._names[key.namespace]:
+                del self._names[key.namespace]
+            self._changed(key, before, None)
+
+
+def _key(item: Json) -> Key:
+    return Key(item["metadata"].get("namespace", ""), item["metadata"]["name"])

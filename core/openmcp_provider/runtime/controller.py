@@ -1,0 +1,409 @@
+"""The controller: caches in front, a queue of tenants, passes that decide, do and tell.
+
+A pass is: make the snapshot, decide, carry the plan out, write the status once, record events. Nothing else remembers
+anything about a tenant than the last reads of what no cache answers.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from openmcp_provider.domain.copies import Source, source_of
+from openmcp_provider.domain.desired import ACCESS_API, desired
+from openmcp_provider.domain.errors import NotFound, PortError, TooManyRequests
+from openmcp_provider.domain.names import MANAGED_BY, shorten, tenant_namespace
+from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json
+from openmcp_provider.domain.ownership import Live, observe
+from openmcp_provider.domain.plan import Done, Failed, Plan
+from openmcp_provider.domain.reconcile import config_problems, reconcile, spec_problems, tenant_of
+from openmcp_provider.domain.report import Report, report, status_patch
+from openmcp_provider.domain.snapshot import Snapshot
+from openmcp_provider.ports import Clock, Cluster, ClusterFactory, Decoder, EventRecorder, Randomness, Resource
+from openmcp_provider.provider import Owned, Provider
+from openmcp_provider.runtime.cache import Cache, Key, Selection
+from openmcp_provider.runtime.executor import Executor, Written
+from openmcp_provider.runtime.queue import Queue
+from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS, Resources, instances, provider_configs
+from openmcp_provider.runtime.tenants import Tenants
+from openmcp_provider.runtime.views import Caches, Reads, View
+
+__all__ = ["Controller", "Observer", "Ports", "Settings"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+HOLD_CHECK = 0.5
+HOLD_LONGEST = 30.0
+MET_FOR = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the controller works with."""
+
+    platform: Cluster
+    onboarding: Cluster
+    factory: ClusterFactory
+    decode: Decoder
+    clock: Clock
+    randomness: Randomness
+    recorder: EventRecorder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the controller works.
+
+    Attributes:
+        config_name: The ProviderConfig to follow.
+        namespace: The provider's own, on the platform.
+        workers: How many passes may talk to platform and onboarding at once.
+        step_deadline: Seconds that one step of a pass may take.
+        pass_deadline: Seconds that a pass may take.
+        most_clients: How many clients of tenant clusters are kept.
+    """
+
+    config_name: str
+    namespace: str
+    workers: int = 32
+    step_deadline: float = 30.0
+    pass_deadline: float = 120.0
+    most_clients: int = 1000
+
+
+class Observer:
+    """Told of every pass; does nothing by itself."""
+
+    def passed(self, key: Key, plan: Plan, outcome: Done | Failed, told: Report) -> None:
+        """A pass ended."""
+
+    def crashed(self, key: Key, error: Exception) -> None:
+        """A pass met a mistake in the program; it is tried again with a back-off."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    """An own write that its cache has not shown yet."""
+
+    cache: Cache[Any]
+    key: Key
+    version: str
+    until: float
+
+
+class Controller(Generic[S, C]):
+    """Serves every instance of a provider.
+
+    Args:
+        provider: Whose.
+        ports: What it works with.
+        settings: How.
+        observer: Told of every pass.
+    """
+
+    def __init__(
+        self, provider: Provider[S, C], ports: Ports, settings: Settings, observer: Observer | None = None
+    ) -> None:
+        self._provider = provider
+        self._ports = ports
+        self._settings = settings
+        self._observer = observer or Observer()
+        self._queue: Queue[Key] = Queue(ports.randomness)
+        self._tenants = Tenants(settings.most_clients)
+        self._reads: dict[Key, Reads] = {}
+        self._met: dict[Key, float] = {}
+        self._holds: dict[Key, list[_Hold]] = {}
+        self._homes: dict[str, Key] = {}
+        self._uses: dict[Key, frozenset[tuple[str, str]]] = {}
+        self._users: Counter[tuple[str, str]] = Counter()
+        self._slots = asyncio.Semaphore(settings.workers)
+        self._passes: set[asyncio.Task[None]] = set()
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.caches = self._make_caches()
+        self._view = View(
+            provider, self.caches, ports.decode, config_name=settings.config_name, namespace=settings.namespace
+        )
+        self._executor = Executor(
+            provider,
+            ports.platform,
+            ports.onboarding,
+            ports.factory,
+            self._tenants,
+            ports.clock,
+            deadline=settings.step_deadline,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether no tenant waits for a pass or is in one; what is due later does not count."""
+        return self._queue.idle and not self._passes
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for cache in self.caches.all():
+                    group.create_task(cache.run())
+                for cache in self.caches.all():
+                    await cache.synced.wait()
+                while True:
+                    await self._slots.acquire()
+                    key = await self._queue.get()
+                    task = group.create_task(self._turn(key))
+                    self._passes.add(task)
+                    task.add_done_callback(self._passes.discard)
+        finally:
+            self._group = None
+            await self._tenants.close()
+
+    # -- caches ------------------------------------------------------------------------------------------------------
+
+    def _make_caches(self) -> Caches:
+        edition = self._provider.edition
+        own = f"{MANAGED_BY}={shorten(edition.access_controller)}"
+        config = Selection(provider_configs(edition), fields=f"metadata.name={self._settings.config_name}")
+        platform, onboarding = self._ports.platform, self._ports.onboarding
+        return Caches(
+            instances=self._cache(onboarding, Selection(instances(edition)), _plain, self._instance_changed),
+            configs=self._cache(platform, config, _plain, self._config_changed),
+            requests=self._cache(platform, Selection(CLUSTER_REQUESTS), _plain, self._home_changed),
+            access=self._cache(platform, Selection(ACCESS_REQUESTS, labels=own), _plain, self._home_changed),
+            owned={
+                (owned.api_version, owned.kind): self._cache(
+                    platform, self._owned_selection(owned, own), self._observed, self._home_changed
+                )
+                for owned in self._provider.owns
+                if owned.cluster == PLATFORM
+            },
+            sources={},
+        )
+
+    def _cache(
+        self,
+        cluster: Cluster,
+        selection: Selection,
+        keep: Callable[[Json], Any],
+        changed: Callable[[Key, Any, Any], None],
+    ) -> Cache[Any]:
+        return Cache(
+            cluster,
+            selection,
+            keep=keep,
+            changed=changed,
+            clock=self._ports.clock,
+            randomness=self._ports.randomness,
+        )
+
+    def _owned_selection(self, owned: Owned, own: str) -> Selection:
+        """Select by name where a kind has the same name for every tenant: so objects of older programs are seen too."""
+        resource = Resource(owned.api_version, owned.kind, owned.plural)
+        names = [
+            {ref.name for ref, _ in self._provider.unmarked(*tenant) if ref[:3] == owned[:3]}
+            for tenant in (("a", "b"), ("c", "d"))
+        ]
+        if names[0] == names[1] and len(names[0]) == 1 and (name := names[0].pop()):
+            return Selection(resource, fields=f"metadata.name={name}")
+        return Selection(resource, labels=own)
+
+    def _observed(self, obj: Json) -> Live:
+        return observe(obj, self._provider.edition.field_manager)
+
+    def _follow_sources(self, key: Key, wanted: frozenset[tuple[str, str]]) -> None:
+        """Watch the sources that tenants refer to, and no others."""
+        before = self._uses.get(key, frozenset())
+        self._uses[key] = wanted
+        self._users.update(wanted - before)
+        self._users.subtract(before - wanted)
+        for name in wanted - self.caches.sources.keys():
+            resource = Resources(self._provider).kind("v1", name[0])
+            selection = Selection(resource, self._settings.namespace, fields=f"metadata.name={name[1]}")
+            cache: Cache[Source] = self._cache(
+                self._ports.platform, selection, source_of, lambda *_, name=name: self._source_changed(name)
+            )
+            self.caches.sources[name] = cache
+            if self._group is not None:
+                self._running[name] = self._group.create_task(cache.run())
+        for name in [name for name in before - wanted if not self._users[name]]:
+            del self._users[name], self.caches.sources[name]
+            if name in self._running:
+                self._running.pop(name).cancel()
+
+    # -- what wakes whom ---------------------------------------------------------------------------------------------
+
+    def _instance_changed(self, key: Key, _: object, after: Json | None) -> None:
+        home = tenant_namespace(key.name, key.namespace)
+        if after is not None:
+            self._homes[home] = key
+            self._queue.add(key)
+            return
+        self._homes.pop(home, None)
+        self._queue.drop(key)
+        self._tenants.drop(*key)
+        for memory in (self._reads, self._met, self._holds):
+            memory.pop(key, None)
+        self._follow_sources(key, frozenset())
+        del self._uses[key]
+
+    def _home_changed(self, key: Key, _: object, __: object) -> None:
+        tenant = self._homes.get(key.namespace)
+        if tenant is not None:
+            self._queue.add(tenant)
+
+    def _config_changed(self, *_: object) -> None:
+        for key in self.caches.instances:
+            self._queue.add(key)
+
+    def _source_changed(self, name: tuple[str, str]) -> None:
+        for key, used in self._uses.items():
+            if name in used:
+                self._queue.add(key)
+
+    # -- passes ------------------------------------------------------------------------------------------------------
+
+    async def _turn(self, key: Key) -> None:
+        """Do one pass and queue what follows from it."""
+        try:
+            async with asyncio.timeout(self._settings.pass_deadline):
+                await self._pass(key)
+        except TimeoutError:
+            self._queue.add_failed(key)
+        except Exception as error:  # noqa: BLE001 - a mistake in one tenant's pass must not stop the others
+            self._observer.crashed(key, error)
+            self._queue.add_failed(key)
+        finally:
+            self._slots.release()
+            self._queue.done(key)
+
+    async def _pass(self, key: Key) -> None:
+        if self._held(key):
+            self._queue.add_after(key, HOLD_CHECK)
+            return
+        reads = self._reads.setdefault(key, Reads())
+        if self._met.get(key, 0.0) < self._ports.clock.monotonic():
+            reads.met.clear()
+        snapshot = self._view.snapshot(key, reads)
+        if snapshot is None:
+            return
+        if await self._sources_missing(key, snapshot):
+            return
+        plan = reconcile(self._provider, snapshot, self._ports.clock.now())
+        outcome, written = await self._executor.execute(plan, snapshot, reads, self._abroad)
+        if reads.met:
+            self._met.setdefault(key, self._ports.clock.monotonic() + MET_FOR)
+        self._hold(key, written)
+        told = report(self._provider, snapshot, plan, outcome, self._ports.clock.now())
+        self._observer.passed(key, plan, outcome, told)
+        error = await self._tell(key, snapshot, told)
+        self._next(key, plan, outcome, error)
+
+    async def _sources_missing(self, key: Key, snapshot: Snapshot[S, C]) -> bool:
+        """Follow what the tenant refers to; tell whether its caches must fill first."""
+        self._follow_sources(key, self._sources_of(snapshot))
+        waiting = [cache for name in self._uses[key] if not (cache := self.caches.sources[name]).synced.is_set()]
+        for cache in waiting:
+            await cache.synced.wait()
+        if waiting:
+            self._queue.add(key)
+        return bool(waiting)
+
+    def _sources_of(self, snapshot: Snapshot[S, C]) -> frozenset[tuple[str, str]]:
+        if config_problems(self._provider, snapshot) or spec_problems(self._provider, snapshot):
+            return frozenset()
+        wanted = desired(self._provider, tenant_of(self._provider, snapshot))
+        return frozenset((item.ref.kind, item.source) for item in wanted.items if item.source)
+
+    async def _abroad(self, doing: Awaitable[None]) -> None:
+        """Await a tenant cluster without keeping a worker."""
+        self._slots.release()
+        try:
+            await doing
+        finally:
+            await self._slots.acquire()
+
+    async def _tell(self, key: Key, snapshot: Snapshot[S, C], told: Report) -> PortError | None:
+        """Write the status, then record the events; return the error where the status could not be written."""
+        error = await self._write_status(key, snapshot, told.status) if told.status is not None else None
+        if error is None:
+            for event in told.events:
+                await self._ports.recorder.record(snapshot.instance, event)
+        return error
+
+    async def _write_status(self, key: Key, snapshot: Snapshot[S, C], status: Json) -> PortError | None:
+        instance = snapshot.instance
+        body = {"metadata": {"uid": instance["metadata"]["uid"]}, "status": status_patch(snapshot.status, status)}
+        try:
+            made = await self._ports.onboarding.patch(
+                instances(self._provider.edition),
+                key.name,
+                key.namespace,
+                kind="merge",
+                body=body,
+                subresource="status",
+                manager=self._provider.edition.field_manager,
+            )
+        except NotFound:
+            return None
+        except PortError as error:
+            return error
+        self._hold_version(key, self.caches.instances, key, made["metadata"]["resourceVersion"])
+        return None
+
+    def _next(self, key: Key, plan: Plan, outcome: Done | Failed, error: PortError | None) -> None:
+        """Queue the tenant again: after an error with its back-off, after steps at once, else when the plan says so."""
+        failure = outcome.error if isinstance(outcome, Failed) else error
+        if failure is not None:
+            asked = failure.retry_after if isinstance(failure, TooManyRequests) else None
+            self._queue.add_failed(key, asked or 0.0)
+        else:
+            self._queue.forget(key)
+            if plan.steps and not plan.releases:
+                self._queue.add(key)
+        if plan.look is not None:
+            self._queue.add_after(key, plan.look / timedelta(seconds=1))
+
+    # -- own writes --------------------------------------------------------------------------------------------------
+
+    def _hold(self, key: Key, written: list[Written]) -> None:
+        for write in written:
+            cache = self._cache_of(write)
+            if cache is not None:
+                name = Key(write.ref.namespace, write.ref.name)
+                self._hold_version(key, cache, name, write.version)
+
+    def _hold_version(self, key: Key, cache: Cache[Any], name: Key, version: str) -> None:
+        until = self._ports.clock.monotonic() + HOLD_LONGEST
+        self._holds.setdefault(key, []).append(_Hold(cache, name, version, until))
+
+    def _cache_of(self, write: Written) -> Cache[Any] | None:
+        ref = write.ref
+        if ref.cluster == ONBOARDING:
+            return self.caches.instances
+        if ref.api_version == ACCESS_API:
+            return self.caches.requests if ref.kind == "ClusterRequest" else self.caches.access
+        return self.caches.owned.get((ref.api_version, ref.kind))
+
+    def _held(self, key: Key) -> bool:
+        """Tell whether an own write has not arrived in its cache yet; a decision without it would be made twice."""
+        now = self._ports.clock.monotonic()
+        left = [hold for hold in self._holds.get(key, ()) if not _arrived(hold) and hold.until > now]
+        if left:
+            self._holds[key] = left
+        else:
+            self._holds.pop(key, None)
+        return bool(left)
+
+
+def _arrived(hold: _Hold) -> bool:
+    if not hold.version:
+        return hold.cache.get(hold.key) is None
+    return hold.cache.has_seen(hold.version)
+
+
+def _plain(obj: Json) -> Json:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}

@@ -1,0 +1,245 @@
+"""Reads that no cache answers: kubeconfigs, tenant clusters, what an older program left, whether a cluster lives."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from openmcp_provider.domain.desired import access_of
+from openmcp_provider.domain.objects import PLATFORM, Json, Ref, dig, ref_of
+from openmcp_provider.domain.ownership import Owner, marks, observe
+from openmcp_provider.domain.plan import ReadCluster
+from openmcp_provider.domain.snapshot import Content, Guarded, Kubeconfig, Plane, Snapshot, Unreachable
+from openmcp_provider.ports import (
+    Cluster,
+    Forbidden,
+    NotFound,
+    PortError,
+    Resource,
+    Unauthorized,
+    Unavailable,
+)
+from openmcp_provider.provider import Provider
+from openmcp_provider.runtime.resources import CLUSTER_REQUESTS, CLUSTERS, Resources
+
+__all__ = ["every", "kubeconfig_of", "plane_of", "read_cluster", "refusal"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+HINTED = 10
+"""How many blocking objects are looked at closely: as many as are named."""
+
+SUSPENDED = "suspended: resume it, else it never goes"
+
+
+def refusal(error: PortError, now: datetime) -> Unreachable:
+    """Return what an error of a tenant cluster is remembered as."""
+    if isinstance(error, Unauthorized):
+        return Unreachable("CredentialsExpired", now)
+    return Unreachable("Forbidden" if isinstance(error, Forbidden) else "Unreachable", now)
+
+
+async def every(
+    cluster: Cluster,
+    resource: Resource,
+    *,
+    namespace: str = "",
+    labels: str = "",
+    metadata_only: bool = False,
+) -> list[Json]:
+    """Return a whole list, page by page.
+
+    Raises:
+        PortError: as the port says.
+    """
+    items: list[Json] = []
+    token = ""
+    while True:
+        page = await cluster.list(
+            resource, namespace=namespace, labels=labels, token=token, metadata_only=metadata_only
+        )
+        items.extend(page.items)
+        token = page.token
+        if not token:
+            return items
+
+
+def kubeconfig_of(secret: Json | None, name: str, grant: str, now: datetime) -> tuple[Kubeconfig, bytes]:
+    """Return what is kept of a kubeconfig Secret, and the kubeconfig itself, which is not."""
+    if secret is None:
+        return Kubeconfig(name=name, grant=grant, read=now, found=False, usable=False), b""
+    content = _decoded(secret, "kubeconfig")
+    why = "" if content else 'it has no key "kubeconfig"'
+    kept = Kubeconfig(
+        name=name,
+        grant=grant,
+        read=now,
+        usable=bool(content),
+        why=why,
+        uid=secret["metadata"].get("uid", ""),
+        digest=hashlib.sha256(content).hexdigest(),
+        created=_moment(secret, "creationTimestamp"),
+        expires=_moment(secret, "expirationTimestamp"),
+    )
+    return kept, content
+
+
+def _decoded(secret: Json, key: str) -> bytes:
+    text = dig(secret, "data", key)
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _moment(secret: Json, key: str) -> datetime | None:
+    text = _decoded(secret, key).decode(errors="replace")
+    try:
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+async def plane_of(
+    platform: Cluster, snapshot: Snapshot[Any, Any], request: Json, cluster: str, now: datetime
+) -> Plane:
+    """Return whether a tenant cluster's ClusterRequest or Cluster exists, by live reads.
+
+    Args:
+        platform: The platform.
+        snapshot: What is known of the tenant.
+        request: The ClusterRequest as it would be: its name and namespace count.
+        cluster: Id of the tenant cluster.
+        now: The present.
+
+    Raises:
+        PortError: neither could be told.
+    """
+    metadata = request["metadata"]
+    found = await _get(platform, CLUSTER_REQUESTS, metadata["name"], metadata["namespace"])
+    if found is not None:
+        return Plane(exists=True, at=now)
+    target = dig(snapshot.access.get(cluster), "spec", "clusterRef") or dig(snapshot.control_plane, "status", "cluster")
+    if not target:
+        return Plane(exists=False, at=now)
+    return Plane(exists=await _get(platform, CLUSTERS, target["name"], target["namespace"]) is not None, at=now)
+
+
+async def _get(cluster: Cluster, resource: Resource, name: str, namespace: str) -> Json | None:
+    try:
+        return await cluster.get(resource, name, namespace)
+    except NotFound:
+        return None
+
+
+async def read_cluster(
+    provider: Provider[S, C], owner: Owner, cluster: Cluster, step: ReadCluster, now: datetime
+) -> Content:
+    """Read what a step asks for.
+
+    Raises:
+        PortError: the cluster did not answer, or refuses what must be known.
+    """
+    resources = Resources(provider)
+    objects = {}
+    if step.cluster != PLATFORM:
+        labels = marks(provider.edition, owner.name, owner.namespace, step.cluster)
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        for owned in provider.owns:
+            if owned.cluster == step.cluster:
+                for item in await every(cluster, resources.kind(owned.api_version, owned.kind), labels=selector):
+                    objects[ref_of(step.cluster, item)] = observe(item, provider.edition.field_manager)
+    if step.sweep:
+        for ref, item in await _unmarked(provider, owner, cluster, step.cluster, resources):
+            objects.setdefault(ref, observe(item, provider.edition.field_manager))
+    guarded, unlisted = await _guards(provider, cluster, step) if step.guards else (None, ())
+    leftovers = await _leftovers(provider, cluster, step, resources) if step.verify else None
+    return Content(at=now, objects=objects, swept=step.sweep, guarded=guarded, unlisted=unlisted, leftovers=leftovers)
+
+
+async def _unmarked(
+    provider: Provider[S, C], owner: Owner, cluster: Cluster, where: str, resources: Resources
+) -> list[tuple[Ref, Json]]:
+    """Return what an older program wrote under names that nobody knows any more; only those are read whole."""
+    found = []
+    for pattern, _ in owner.unmarked:
+        if pattern.cluster != where or pattern.name:
+            continue
+        resource = resources.of(pattern)
+        for item in await every(cluster, resource, namespace=pattern.namespace, metadata_only=True):
+            ref = pattern._replace(name=item["metadata"]["name"])
+            if observe({**item, "kind": ref.kind}, provider.edition.field_manager).managed:
+                whole = await _get(cluster, resource, ref.name, ref.namespace)
+                if whole is not None:
+                    found.append((ref, whole))
+    return found
+
+
+async def _guards(
+    provider: Provider[S, C], cluster: Cluster, step: ReadCluster
+) -> tuple[tuple[Guarded, ...], tuple[str, ...]]:
+    """Return the objects that block deletion, and the kinds that could not be listed."""
+    found: list[tuple[Resource, Json]] = []
+    unlisted = []
+    for guard in provider.guards:
+        if guard.cluster != step.cluster:
+            continue
+        for resource in await cluster.served(guard.group):
+            if guard.kinds and resource.kind not in guard.kinds:
+                continue
+            try:
+                items = await every(cluster, resource, metadata_only=True)
+            except NotFound:
+                continue
+            except (Unauthorized, Unavailable):
+                raise
+            except PortError:
+                unlisted.append(f"{resource.plural}.{guard.group}")
+            else:
+                found.extend((resource, item) for item in items)
+    return await _hinted(cluster, step.cluster, found), tuple(unlisted)
+
+
+async def _hinted(cluster: Cluster, where: str, found: Sequence[tuple[Resource, Json]]) -> tuple[Guarded, ...]:
+    refs = sorted(
+        (
+            Ref(where, item.api_version, item.kind, obj["metadata"]["name"], obj["metadata"].get("namespace", "")),
+            item,
+        )
+        for item, obj in found
+    )
+    guarded = []
+    for at, (ref, resource) in enumerate(refs):
+        whole = await _get(cluster, resource, ref.name, ref.namespace) if at < HINTED else None
+        guarded.append(Guarded(ref, SUSPENDED if dig(whole, "spec", "suspend") is True else ""))
+    return tuple(guarded)
+
+
+async def _leftovers(
+    provider: Provider[S, C], cluster: Cluster, step: ReadCluster, resources: Resources
+) -> tuple[Ref, ...]:
+    """Return the residues that are still there."""
+    left = []
+    for residue in provider.residues:
+        if residue.cluster != step.cluster:
+            continue
+        resource = resources.kind(residue.api_version, residue.kind)
+        prefix, star, _ = residue.name.partition("*")
+        ref = Ref(step.cluster, residue.api_version, residue.kind, prefix, residue.namespace)
+        if not star:
+            if await _get(cluster, resource, residue.name, residue.namespace) is not None:
+                left.append(ref)
+            continue
+        items = await every(cluster, resource, namespace=residue.namespace, metadata_only=True)
+        names = sorted(item["metadata"]["name"] for item in items)
+        left.extend(ref._replace(name=name) for name in names if name.startswith(prefix))
+    return tuple(left)
+
+
+def requests_of(provider: Provider[S, C], name: str, namespace: str, home: str, cluster: str) -> Json:
+    """Return the ClusterRequest behind a tenant cluster, as far as its name and namespace go."""
+    asked = next(item for item in access_of(provider, name, namespace, home) if item.cluster.id == cluster)
+    return asked.request or {"metadata": {"name": name, "namespace": home}}

@@ -1,0 +1,59 @@
+"""The clients of tenant clusters: a bounded number, the one unused for longest goes first."""
+
+import asyncio
+from collections import OrderedDict
+
+from openmcp_provider.ports import Cluster
+
+__all__ = ["TenantKey", "Tenants"]
+
+TenantKey = tuple[str, str, str]
+"""Namespace and name of an instance, and the id of one of its clusters."""
+
+
+class Tenants:
+    """Keeps clients.
+
+    Args:
+        most: How many at the most; one more closes the one unused for longest.
+    """
+
+    def __init__(self, most: int = 1000) -> None:
+        self._most = most
+        self._clients: OrderedDict[TenantKey, Cluster] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def get(self, key: TenantKey) -> Cluster | None:
+        """Return a client, None if there is none."""
+        client = self._clients.get(key)
+        if client is not None:
+            self._clients.move_to_end(key)
+        return client
+
+    def put(self, key: TenantKey, client: Cluster) -> Cluster:
+        """Keep a client instead of the one before; return it."""
+        self._close(self._clients.pop(key, None))
+        self._clients[key] = client
+        while len(self._clients) > self._most:
+            self._close(self._clients.popitem(last=False)[1])
+        return client
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Close the clients of an instance that is gone."""
+        for key in [key for key in self._clients if key[:2] == (namespace, name)]:
+            self._close(self._clients.pop(key))
+
+    async def close(self) -> None:
+        """Close every client."""
+        while self._clients:
+            self._close(self._clients.popitem()[1])
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _close(self, client: Cluster | None) -> None:
+        if client is not None:
+            task = asyncio.get_running_loop().create_task(client.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)

@@ -1,0 +1,150 @@
+"""Commands, flags and exit codes. Everything that is decided is decided elsewhere."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from openmcp_provider.domain.legal import check_label
+from openmcp_provider.provider import Provider
+from openmcp_provider_cli.demo_flags import EXAMPLES, add_demo
+
+__all__ = ["DONE", "FAILED", "WRONG", "main"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+DONE, FAILED, WRONG = 0, 1, 2
+"""Exit codes: done; what was asked did not happen; wrong input or usage."""
+
+NAMESPACE = "openmcp-system"
+EXTRA = {"attr", "attrs", "cattrs", "yaml"}
+
+
+def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, examples: Path = EXAMPLES) -> int:
+    """Run the command line of a provider.
+
+    Args:
+        provider: Whose.
+        argv: The arguments, by default those of the process.
+        examples: The folder with the manifests that ``demo`` takes where none are named.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        arguments = _parser(provider).parse_args(argv)
+    except SystemExit as stop:  # argparse has said why
+        return stop.code if isinstance(stop.code, int) else WRONG
+    try:
+        return _demo(provider, arguments, examples) if arguments.command == "demo" else _render(provider, arguments)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        _complain(f'{error.name} is not installed: pip install "service-provider-ocm[controller]"')
+    except BrokenPipeError:
+        _hang_up()
+    except OSError as error:
+        _complain(f"cannot write: {error.strerror}")
+        _hang_up()
+    except KeyboardInterrupt:
+        pass
+    return FAILED
+
+
+def _parser(provider: Provider[S, C]) -> argparse.ArgumentParser:
+    kind = provider.edition.kind
+    parser = argparse.ArgumentParser(
+        prog=f"service-provider-{provider.edition.name}",
+        description=f"The openMCP service provider for {provider.title}.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    render = commands.add_parser(
+        "render",
+        help="show what would be written, without any cluster",
+        description=f"Print, for each {kind}, every object that would be written, in the order of writing.",
+        allow_abbrev=False,
+    )
+    render.add_argument(
+        "-f",
+        "--file",
+        dest="files",
+        metavar="FILE",
+        nargs="+",
+        action="extend",
+        required=True,
+        help=f"YAML or JSON with {kind}s, one ProviderConfig, the Secrets that it names, and AccessRequests if you "
+        "like; - is standard input",
+    )
+    render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="the form (default: yaml)")
+    render.add_argument(
+        "--namespace",
+        default=os.environ.get("POD_NAMESPACE") or NAMESPACE,
+        help=f"the provider's own namespace, where Secrets are looked for (default: $POD_NAMESPACE, else {NAMESPACE})",
+    )
+    render.add_argument("--show-secrets", action="store_true", help="print the values of Secrets")
+    add_demo(commands, provider.edition)
+    return parser
+
+
+def _render(provider: Provider[S, C], arguments: argparse.Namespace) -> int:
+    # What reads files needs an extra; without it the program still says what is missing.
+    from openmcp_provider_cli.documents import WrongInput  # noqa: PLC0415
+    from openmcp_provider_cli.inputs import gather  # noqa: PLC0415
+    from openmcp_provider_cli.render import FORMATS, render  # noqa: PLC0415
+
+    problems = [*check_label("--namespace", arguments.namespace)]
+    if problems:
+        _complain(*map(str, problems))
+        return WRONG
+    try:
+        inputs = gather(provider, arguments.files, arguments.namespace)
+    except WrongInput as error:
+        _complain(*map(str, error.faults))
+        return WRONG
+    _print(FORMATS[arguments.output](render(provider, inputs, show_secrets=arguments.show_secrets)))
+    return DONE
+
+
+def _demo(provider: Provider[S, C], arguments: argparse.Namespace, examples: Path) -> int:
+    from openmcp_provider_cli.demo import demo, files_in  # noqa: PLC0415 - needs an extra
+    from openmcp_provider_cli.documents import WrongInput  # noqa: PLC0415
+
+    arguments.files = arguments.files or files_in(examples)
+    problems = [*map(str, check_label("--namespace", arguments.namespace))]
+    if not arguments.files:
+        problems.append(f"{examples} holds no manifests; name files with -f")
+    if problems:
+        _complain(*problems)
+        return WRONG
+    try:
+        failures = demo(provider, arguments, _print)
+    except WrongInput as error:
+        _complain(*map(str, error.faults))
+        return WRONG
+    _complain(*failures)
+    return FAILED if failures else DONE
+
+
+def _print(text: str) -> None:
+    """Print to standard output in UTF-8, whatever the locale, and to the end."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:  # replaced by something that takes text, or closed
+        print(text, end="")
+        return
+    sys.stdout.flush()
+    buffer.write(text.encode())
+    buffer.flush()
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def _hang_up() -> None:
+    """Keep the interpreter from writing again, and complaining, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
