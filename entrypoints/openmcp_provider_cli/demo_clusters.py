@@ -86,7 +86,8 @@ def remains(edition: Edition, clusters: Clusters, homes: Collection[str]) -> Rem
 
 
 def _ours(edition: Edition, obj: Json) -> bool:
-    managers = {entry.get("manager") for entry in dig(obj, "metadata", "managedFields") or ()}
+    fields = dig(obj, "metadata", "managedFields") or ()
+    managers = {entry.get("manager") for entry in fields if not entry.get("subresource")}  # a status makes no owner
     marked = labels(obj).get(MANAGED_BY) == shorten(edition.access_controller)
     instance = (obj["apiVersion"], obj["kind"]) == (edition.api_version, edition.kind)
     return marked or instance or edition.field_manager in managers

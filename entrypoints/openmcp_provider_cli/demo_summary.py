@@ -76,9 +76,10 @@ def _steadily(seconds: float, requests: Requests) -> str:
         return sum(found for (cluster, verb), found in requests.items() if cluster in clusters and verb != _WATCH)
 
     watches = sum(found for (_, verb), found in requests.items() if verb == _WATCH)
+    shared = _number(count(*_SHARED), "request")
     return (
-        f"once all were Ready, in {seconds / 60:.0f} virtual minutes: {_number(count(*_SHARED), 'request')} to platform "
-        f"and onboarding, {count('')} to control planes; beside them {_number(watches, 'watch renewal')}"
+        f"once all were Ready, in {seconds / 60:.0f} virtual minutes: {shared} to platform and onboarding, "
+        f"{count('')} to control planes; beside them {_number(watches, 'watch renewal')}"
     )
 
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openmcp_provider.domain.access import RETRY, Stage, kubeconfig_ref, stage_of
+from openmcp_provider.domain.access import RETRY
 from openmcp_provider.domain.desired import ACCESS_FINALIZER, access_of
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Ref, ref_of
 from openmcp_provider.domain.plan import Create, Delete, Patch, Plan, ReadKubeconfig
 from openmcp_provider.domain.reconcile import reconcile
+from openmcp_provider.domain.standing import Stage, kubeconfig_ref, request_of, stage_of, unreachable
 from openmcp_provider.provider import Copy, Item, Owned, Provider, Tenant, TenantCluster
 from tests.core.second import ALL, GROUP, Beacon, BeaconConfig, BeaconSpec
 from tests.core.world import START, World
@@ -113,7 +114,7 @@ DRIFTS: dict[str, dict[str, Any]] = {
     "another field": {"token": {**WANTED, "roleRefs": [ADMIN], "added": {"x": 1}}},
     "more": {"token": {"permissions": [*WANTED["permissions"], {"rules": []}]}},
     "oidc": {"oidc": {"issuer": "https://example.org"}},
-    "both": {"token": WANTED, "oidc": {"issuer": "https://example.org"}},
+    "both": {"token": {**WANTED, "roleRefs": [ADMIN]}, "oidc": {"issuer": "https://example.org"}},
 }
 """What people may make of an AccessRequest's spec, beside the reference that cannot be changed."""
 
@@ -243,6 +244,7 @@ def test_a_grant_without_a_secret_reference_is_told() -> None:
     plan = world.settle()
 
     assert (plan.steps, plan.look) == ((), None)
+    assert not world.looked
     assert world.condition("ControlPlaneAccess") == ("False", "KubeconfigMissing")
     assert "is granted but names no Secret" in world.message
 
@@ -730,11 +732,54 @@ def test_somebody_elses_workload_cluster_is_not_used() -> None:
     assert world.condition("ControlPlaneAccess") == ("False", "ClusterRequestNotOurs")
     assert f"[ClusterRequest {world.home}/{ref.name}]" in world.message
 
+    world.user_deletes()
+    world.settle()
+
+    assert world.gone
+    assert repr(world.objects[ref]) == before
+
+
+@pytest.mark.parametrize(
+    ("reason", "event", "begins"),
+    [
+        ("Unreachable", "ControlPlaneUnreachable", "Workload cluster default/mcp-01 cannot be reached."),
+        ("Forbidden", "ControlPlaneForbidden", "Workload cluster default/mcp-01 refuses what the provider must do"),
+        (
+            "CredentialsExpired",
+            "CredentialsExpired",
+            "The credentials for workload cluster default/mcp-01 have expired",
+        ),
+    ],
+)
+def test_a_cluster_that_does_not_let_us_in_is_told_by_name(reason: str, event: str, begins: str) -> None:
+    """Each way of not being let in has its words and event, names the request, and leaves alone what runs."""
+    world = Story(Both())
+    found = unreachable(world.snapshot(), world.accesses["workload"], reason)
+
+    assert (found.condition.type, found.condition.reason) == ("ControlPlaneAccess", reason)
+    assert (found.keeps_ready, found.stalled) == (True, "")
+    assert found.announcement.type == "Warning"
+    assert found.announcement.reason == event
+    assert found.message.startswith(begins)
+    assert f"[AccessRequest {world.home}/{GROUP}--mcp-01--wl]" in found.message
+
 
 def test_a_workload_cluster_is_given_up_after_its_access() -> None:
     """In deletion the AccessRequests go first, then our ClusterRequest; the control plane's own stays."""
     world = Story(Both()).granted()
+    _, asked = world.accesses.values()
+    made = request_of(asked, world.snapshot())
+    assert made is not None
+    ref = ref_of(PLATFORM, made)
+    world.objects[ref]["metadata"]["finalizers"] = ["clusters.openmcp.cloud/request"]
     world.user_deletes()
+    world.settle()
+
+    assert world.instance
+    assert not world.requests()
+    assert not world.steps()
+
+    world.drop(ref)
     world.settle()
 
     assert world.gone
@@ -781,6 +826,14 @@ def test_two_instances_never_share_a_request(one: str, other: str) -> None:
     ] and first.home == second.home
 
     assert same == (one == other)
+
+
+def test_behind_each_cluster_is_one_cluster_request() -> None:
+    """The control plane has its own ClusterRequest, a workload cluster the one that was made for it."""
+    world = Story(Both()).granted()
+    found = [request_of(asked, world.snapshot()) for asked in world.accesses.values()]
+
+    assert [request["metadata"]["name"] for request in found if request] == ["mcp-01", f"{GROUP}--mcp-01--wl"]
 
 
 def test_a_kubeconfig_is_where_the_request_says() -> None:

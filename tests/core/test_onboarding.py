@@ -145,7 +145,7 @@ def test_what_is_being_deleted_is_waited_out() -> None:
         assert standing(*found) == Standing(Progress.WAITING, f"{what} {SPACE}/{NAME} is being deleted")
 
 
-@given(st.text("abc.", min_size=1, max_size=90))
+@given(st.text("abc.", min_size=1, max_size=63) | st.text("abc", min_size=64, max_size=90))
 def test_a_long_controller_name_is_shortened_in_names_and_labels(controller: str) -> None:
     """Name and label fit a server's limits, and a label written whole, as older programs did, is still ours."""
     edition = dataclasses.replace(Beacon.edition, onboarding_controller=controller)

@@ -1,158 +1,45 @@
-"""The cluster access protocol as decisions: how far a tenant cluster's access is, and what may be done about it.
-
-openMCP answers a ClusterRequest with a Cluster and an AccessRequest with a Secret that holds a kubeconfig. The
-Secret's name
-is what ``status.secretRef`` says.
-"""
+"""The cluster access protocol as decisions: what may be done to get, keep and give up access to a tenant cluster."""
 
 from datetime import datetime, timedelta
-from enum import Enum, auto
-from typing import Any, TypeVar
+from typing import Any
 
-from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Finding
 from openmcp_provider.domain.desired import ACCESS_FINALIZER, Access
 from openmcp_provider.domain.draft import Draft
-from openmcp_provider.domain.names import name_uuid, shorten
-from openmcp_provider.domain.objects import PLATFORM, Json, Ref, deleting, dig, generation, labels, ref_of, uid
+from openmcp_provider.domain.names import name_uuid
+from openmcp_provider.domain.objects import PLATFORM, Json, deleting, dig, ref_of, uid
 from openmcp_provider.domain.plan import Create, Delete, Patch, ReadKubeconfig
 from openmcp_provider.domain.snapshot import Kubeconfig, Snapshot, Unreachable
-from openmcp_provider.provider import Provider
+from openmcp_provider.domain.standing import (
+    Stage,
+    access_finding,
+    credentials_expired,
+    expired,
+    grant_of,
+    granted_once,
+    kubeconfig_ref,
+    metadata_path,
+    ours,
+    stage_of,
+    target_of,
+    waiting,
+)
 
 __all__ = [
-    "CONDITION",
     "RETRY",
-    "Stage",
-    "control_plane_finding",
-    "credentials_expired",
     "drop_finalizer",
-    "expired",
     "finalizer_off",
     "finalizer_on",
-    "grant_of",
-    "granted",
-    "granted_once",
-    "kubeconfig_ref",
     "let_go",
-    "metadata_path",
     "obtain",
-    "ours",
     "request_cluster",
-    "request_of",
     "retry_at",
-    "stage_of",
-    "target_of",
-    "unreachable",
 ]
 
-S = TypeVar("S")
-C = TypeVar("C")
-
-CONDITION = "ControlPlaneAccess"
 RETRY = timedelta(seconds=30)
 """How long after a failed read of a tenant cluster, or of a missing kubeconfig, the next one is tried."""
 
 _RENEWAL_FROM = 0.82  # of the token's life; cluster providers renew at 0.8
 _RENEWAL_SPREAD = 0.1
-
-
-class Stage(Enum):
-    """How far the access to one tenant cluster is."""
-
-    ABSENT = auto()
-    FOREIGN = auto()
-    LEAVING = auto()
-    DENIED = auto()
-    PENDING = auto()
-    UNREAD = auto()
-    BROKEN = auto()
-    GRANTED = auto()
-
-
-def stage_of(wanted: Access, snapshot: Snapshot[Any, Any]) -> Stage:
-    """Tell how far the access is, from the AccessRequest and the last read of its Secret."""
-    request = snapshot.access.get(wanted.cluster.id)
-    if request is None:
-        return Stage.ABSENT
-    if not ours(wanted, request):
-        return Stage.FOREIGN
-    if deleting(request):
-        return Stage.LEAVING
-    if dig(request, "status", "observedGeneration") != generation(request):
-        return Stage.PENDING
-    match dig(request, "status", "phase"):
-        case "Denied":
-            return Stage.DENIED
-        case "Granted" if granted_once(request):
-            return _secret_stage(wanted, request, snapshot.kubeconfigs.get(wanted.cluster.id))
-        case "Granted":
-            return Stage.BROKEN
-        case _:
-            return Stage.PENDING
-
-
-def _secret_stage(wanted: Access, request: Json, kubeconfig: Kubeconfig | None) -> Stage:
-    if (
-        kubeconfig is None
-        or kubeconfig.grant != grant_of(request)
-        or kubeconfig.name != kubeconfig_ref(wanted, request).name
-    ):
-        return Stage.UNREAD
-    return Stage.GRANTED if kubeconfig.found and kubeconfig.usable else Stage.BROKEN
-
-
-def ours(wanted: Access, request: Json) -> bool:
-    """Tell whether an AccessRequest or ClusterRequest carries our labels, shortened or, as before, whole."""
-    found = labels(request)
-    return all(shorten(found.get(key, "")) == value for key, value in wanted.access["metadata"]["labels"].items())
-
-
-def granted_once(request: Json) -> bool:
-    """Tell whether an AccessRequest was ever granted: it names a Secret."""
-    return bool(dig(request, "status", "secretRef", "name"))
-
-
-def grant_of(request: Json) -> str:
-    """Return what tells one grant from another."""
-    return f"{uid(request)}/{dig(request, 'status', 'observedGeneration')}"
-
-
-def kubeconfig_ref(wanted: Access, request: Json | None) -> Ref:
-    """Return where the kubeconfig is: what the AccessRequest says, else the cluster providers' default."""
-    name = dig(request, "status", "secretRef", "name")
-    return wanted.secret._replace(name=name) if name else wanted.secret
-
-
-def request_of(wanted: Access, snapshot: Snapshot[Any, Any]) -> Json | None:
-    """Return the ClusterRequest behind a tenant cluster: the control plane's own, or the one that was made."""
-    return snapshot.requests.get(wanted.cluster.id) if wanted.request else snapshot.control_plane
-
-
-def control_plane_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Finding | None:
-    """Return what the control plane's own ClusterRequest has us wait for, None if it is granted."""
-    metadata = snapshot.instance["metadata"]
-    name, namespace = metadata["name"], metadata["namespace"]
-    request = snapshot.control_plane
-    if request is None:
-        kind = provider.edition.kind
-        article = "An" if kind[0] in "AEIOU" else "A"
-        message = (
-            f'No control plane "{name}" in namespace "{namespace}". {article} {kind} serves the control plane of the '
-            "same name and "
-            f"namespace: create it, or re-create this {kind} under its name."
-        )
-        return _finding("ControlPlaneNotFound", message, error=False, alarm=True)
-    phase = "being deleted" if deleting(request) else dig(request, "status", "phase") or "Pending"
-    if phase == "Granted":
-        return None
-    if phase == "Denied":
-        where = f"[ClusterRequest {metadata_path(request)}]"
-        message = f"The platform denied control plane {namespace}/{name}. Ask the platform operator {where}."
-        return _finding("ControlPlaneDenied", message, stalled="ControlPlaneDenied")
-    message = (
-        f"Waiting for control plane {namespace}/{name} to be provisioned by the platform (ClusterRequest is {phase}). "
-        "Nothing to do."
-    )
-    return _finding("ControlPlaneNotReady", message, error=False, event="WaitingForControlPlane")
 
 
 def request_cluster(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> bool:
@@ -169,11 +56,11 @@ def request_cluster(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) 
             f"The request for {target} is taken by somebody else: it does not carry our labels. "
             f"Ask the platform operator {where}."
         )
-        draft.find(_finding("ClusterRequestNotOurs", message, stalled="ClusterRequestNotOurs"))
+        draft.find(access_finding("ClusterRequestNotOurs", message, stalled="ClusterRequestNotOurs"))
         return False
     if dig(made, "status", "phase") == "Denied":
         message = f"The platform denied {target}. Ask the platform operator {where}."
-        draft.find(_finding("ClusterDenied", message, stalled="ClusterDenied"))
+        draft.find(access_finding("ClusterDenied", message, stalled="ClusterDenied"))
     return True
 
 
@@ -186,7 +73,7 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
     """
     stage = stage_of(wanted, snapshot)
     request = snapshot.access.get(wanted.cluster.id)
-    found = _waiting(snapshot, wanted, stage)
+    found = waiting(snapshot, wanted, stage)
     if stage is Stage.ABSENT:
         draft.steps.append(_create(wanted.access, f"no access to the {wanted.cluster.title} was asked for yet"))
     elif request is not None and stage is Stage.LEAVING:
@@ -204,38 +91,6 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
     if found:
         draft.find(found)
     return stage
-
-
-def credentials_expired(snapshot: Snapshot[Any, Any], wanted: Access) -> Finding:
-    """Return the finding that the credentials for a tenant cluster are no longer accepted."""
-    message = (
-        f"The credentials for {target_of(snapshot, wanted)} have expired and the platform has not renewed them. They "
-        "are read again by "
-        f"themselves; if this stays, ask the platform operator [AccessRequest {metadata_path(wanted.access)}]."
-    )
-    return _finding("CredentialsExpired", message, keeps_ready=True)
-
-
-def unreachable(snapshot: Snapshot[Any, Any], wanted: Access, reason: str) -> Finding:
-    """Return the finding that a tenant cluster did not answer, or did not let us in; `reason` as in `Unreachable`."""
-    if reason == "CredentialsExpired":
-        return credentials_expired(snapshot, wanted)
-    target = target_of(snapshot, wanted)
-    where = f"[AccessRequest {metadata_path(wanted.access)}]"
-    if reason == "Forbidden":
-        message = f"{target} refuses what the provider must do there. Ask the platform operator {where}."
-        return _finding("Forbidden", message[0].upper() + message[1:], keeps_ready=True, event="ControlPlaneForbidden")
-    message = (
-        f"{target} cannot be reached. It is tried again by itself; if the cluster is meant to be up, "
-        f"ask the platform operator {where}."
-    )
-    return _finding("Unreachable", message[0].upper() + message[1:], keeps_ready=True, event="ControlPlaneUnreachable")
-
-
-def target_of(snapshot: Snapshot[Any, Any], wanted: Access) -> str:
-    """Return what people call a tenant cluster."""
-    metadata = snapshot.instance["metadata"]
-    return f"{wanted.cluster.title} {metadata['namespace']}/{metadata['name']}"
 
 
 def let_go(wanted: Access, snapshot: Snapshot[Any, Any], draft: Draft) -> bool:
@@ -276,16 +131,6 @@ def finalizer_off(obj: Json, finalizer: str) -> tuple[Json, ...]:
         {"op": "test", "path": path, "value": finalizer},
         {"op": "remove", "path": path},
     )
-
-
-def metadata_path(obj: Json) -> str:
-    """Return ``namespace/name``."""
-    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
-
-
-def expired(kubeconfig: Kubeconfig | None, now: datetime) -> bool:
-    """Tell whether the token of a kubeconfig has expired."""
-    return kubeconfig is not None and kubeconfig.expires is not None and kubeconfig.expires <= now
 
 
 def _create(manifest: Json, why: str) -> Create:
@@ -372,51 +217,3 @@ def finalizer_on(obj: Json, finalizer: str) -> tuple[Json, ...]:
         add = {"op": "add", "path": "/metadata/finalizers", "value": [finalizer]}
     version = dig(obj, "metadata", "resourceVersion")
     return ({"op": "test", "path": "/metadata/resourceVersion", "value": version}, add)
-
-
-def _waiting(snapshot: Snapshot[Any, Any], wanted: Access, stage: Stage) -> Finding | None:
-    target = target_of(snapshot, wanted)
-    where = f"[AccessRequest {metadata_path(wanted.access)}]"
-    match stage:
-        case Stage.DENIED:
-            return _finding(
-                "AccessDenied",
-                f"The platform denied access to {target}. Ask the platform operator {where}.",
-                stalled="AccessDenied",
-            )
-        case Stage.FOREIGN:
-            message = (
-                f"Access to {target} is taken by somebody else: the request does not carry our labels. "
-                f"Ask the platform operator {where}."
-            )
-            return _finding("AccessRequestNotOurs", message, stalled="AccessRequestNotOurs")
-        case Stage.BROKEN:
-            return _broken(snapshot, wanted, target, where)
-        case Stage.ABSENT | Stage.PENDING | Stage.LEAVING:
-            state = "being renewed" if stage is Stage.LEAVING else "Pending"
-            message = f"Waiting for the platform to grant access to {target} (AccessRequest is {state}). Nothing to do."
-            event = "WaitingForControlPlane"
-            return _finding("AccessPending", message, error=False, keeps_ready=True, event=event)
-        case Stage.UNREAD | Stage.GRANTED:
-            return None
-
-
-def _broken(snapshot: Snapshot[Any, Any], wanted: Access, target: str, where: str) -> Finding:
-    kubeconfig = snapshot.kubeconfigs.get(wanted.cluster.id)
-    request = snapshot.access.get(wanted.cluster.id)
-    if not granted_once(request or {}) or kubeconfig is None:
-        what = "names no Secret"
-    else:
-        secret = f"Secret {wanted.secret.namespace}/{kubeconfig.name}"
-        what = f"names {secret}, which {'cannot be used: ' + kubeconfig.why if kubeconfig.found else 'does not exist'}"
-    message = f"Access to {target} is granted but {what}. Ask the platform operator {where}."
-    return _finding("KubeconfigMissing", message, keeps_ready=True)
-
-
-def _finding(reason: str, message: str, **how: Any) -> Finding:  # noqa: ANN401 - the fields of Finding
-    return Finding(condition=Condition(CONDITION, FALSE, reason, message), message=message, **how)
-
-
-def granted(wanted: Access) -> Condition:
-    """Return the condition of an access that is granted."""
-    return Condition(CONDITION, TRUE, "Granted", f"Access to the {wanted.cluster.title} is granted.")

@@ -27,7 +27,7 @@ class Assessment:
     Attributes:
         healths: Of every wanted object that has a rule, in the order of writing.
         told: Those of objects that exist.
-        complete: Every wanted object exists.
+        complete: Every wanted object exists, or somebody else's stands in its place, which is a finding of its own.
         installed: The version that runs, empty where none does.
         live: The live objects, for the author's own status.
     """
@@ -72,7 +72,8 @@ def assess(
     provider: Provider[S, C], owner: Owner, snapshot: Snapshot[S, C], wanted: Desired | None, now: datetime
 ) -> Assessment:
     """Return how the objects do: the wanted ones, or without a desired state whatever is ours and alive."""
-    objects = {ref: live for ref, live in snapshot.objects().items() if owner.may_write(ref, live)}
+    known = snapshot.objects()
+    objects = {ref: live for ref, live in known.items() if owner.may_write(ref, live)}
     live = {ref: found.object for ref, found in objects.items()}
     items: list[Wanted]
     if wanted is None:
@@ -84,7 +85,7 @@ def assess(
     found = [(item.ref, _health(provider, snapshot, item, objects, copies, now)) for item in items]
     healths = tuple(health for _, health in found if health)
     told = tuple(health for ref, health in found if health and ref in objects)
-    complete = wanted is not None and all(item.ref in live for item in items)
+    complete = wanted is not None and all(item.ref in known for item in items)
     installed = next((health.installed for health in healths if health.installed), "")
     return Assessment(healths=healths, told=told, complete=complete, installed=installed, live=live)
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from openmcp_provider.domain import access
+from openmcp_provider.domain import standing
 from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition, Finding
 from openmcp_provider.domain.desired import Access
+from openmcp_provider.domain.names import MANAGED_BY, shorten
 from openmcp_provider.domain.objects import Ref, dig
 from openmcp_provider.domain.snapshot import Guarded, Snapshot
-from openmcp_provider.provider import Provider
+from openmcp_provider.provider import Edition, Provider
 
 __all__ = [
     "BLOCKED",
@@ -29,12 +30,8 @@ _NAMES = 10
 
 def cleaning(title: str) -> Finding:
     """Deletion goes on by itself."""
-    message = "Cleanup in progress"
-    return Finding(
-        condition=Condition("Installed", UNKNOWN, "Uninstalling", f"{title} is being taken away."),
-        message=message,
-        error=False,
-    )
+    condition = Condition("Installed", UNKNOWN, "Terminating", f"{title} is being taken away.")
+    return Finding(condition=condition, message="Cleanup in progress", error=False, silent=True)
 
 
 def uninstalling(title: str, ref: Ref, failure: str) -> Finding:
@@ -101,14 +98,16 @@ def blocked_by_suspension(ref: Ref) -> Finding:
 def waiting_for_access(snapshot: Snapshot[Any, Any], asked: Access, title: str) -> Finding:
     """Something is installed, and there is no ClusterRequest to ask for access with."""
     message = (
-        f"deletion blocked: {title} is installed on {access.target_of(snapshot, asked)}, whose ClusterRequest is "
-        "gone while the cluster may "
-        f"still exist. Ask the platform operator [ClusterRequest {access.metadata_path(asked.access)}]."
+        f"deletion blocked: {title} is installed on {standing.target_of(snapshot, asked)}, whose ClusterRequest is "
+        "gone while the cluster may still exist. Ask the platform operator "
+        f"[ClusterRequest {standing.metadata_path(asked.access)}]."
     )
     return _blocked("ControlPlaneUnknown", message)
 
 
-def abandoned(snapshot: Snapshot[Any, Any], asked: Access, stays: Sequence[str], *, by_person: bool) -> Finding:
+def abandoned(
+    edition: Edition, snapshot: Snapshot[Any, Any], asked: Access, stays: Sequence[str], *, by_person: bool
+) -> Finding:
     """What is installed is given up: by a person, or because the cluster is gone. Told once; the words stay."""
     reason = "Abandoned" if by_person else "ControlPlaneGone"
     earlier = next(
@@ -119,8 +118,9 @@ def abandoned(snapshot: Snapshot[Any, Any], asked: Access, stays: Sequence[str],
         ),
         None,
     )
-    left = _listed(stays) if stays else "nothing that is known of"
-    target = access.target_of(snapshot, asked)
+    mark = shorten(edition.access_controller)
+    left = f"{_listed(stays) or 'nothing that has a name here'}, and whatever bears the label {MANAGED_BY}={mark}"
+    target = standing.target_of(snapshot, asked)
     if by_person:
         message = (
             f"What is installed on {target} is given up; these stay there: {left}. "

@@ -43,6 +43,7 @@ class Finding:
         stalled: Reason of the Stalled condition, empty where waiting helps.
         event: Reason of the event that announces it, empty for the condition's reason.
         alarm: The event is a Warning although it is no error.
+        silent: No event announces it.
         blocks: Nothing beyond it may be written until it is gone.
         minor: Told as a condition and an event, while Ready speaks of the rest.
         retried: A failure with these very inputs is being retried: an earlier error keeps its words.
@@ -55,6 +56,7 @@ class Finding:
     stalled: str = ""
     event: str = ""
     alarm: bool = False
+    silent: bool = False
     blocks: bool = True
     minor: bool = False
     retried: bool = False

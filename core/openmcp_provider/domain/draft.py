@@ -35,8 +35,9 @@ class Draft:
         self.look = wait if self.look is None else min(self.look, wait)
 
     def look_at(self, moment: datetime) -> None:
-        """Look again at `moment` at the latest."""
-        self.look_in(moment - self.now)
+        """Look again at `moment` at the latest; one that has passed is no reason to."""
+        if moment > self.now:
+            self.look_in(moment - self.now)
 
     def read_first(self, step: Step) -> None:
         """Read something without which nothing can be decided."""

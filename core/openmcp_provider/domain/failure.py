@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openmcp_provider.domain import access
+from openmcp_provider.domain import standing
 from openmcp_provider.domain.conditions import UNKNOWN, Condition, Finding
 from openmcp_provider.domain.desired import access_of
 from openmcp_provider.domain.errors import Forbidden, Invalid, Unauthorized
@@ -26,7 +26,7 @@ def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outco
     for asked in access_of(provider, metadata["name"], metadata["namespace"], home):
         if asked.cluster.id == cluster and not isinstance(error, Invalid):
             reason = {Unauthorized: "CredentialsExpired", Forbidden: "Forbidden"}.get(type(error), "Unreachable")
-            return access.unreachable(snapshot, asked, reason)
+            return standing.unreachable(snapshot, asked, reason)
     what = _what(step)
     where = (
         "the onboarding cluster"

@@ -91,7 +91,7 @@ def idle(scene: Scene, obj: Json, state: str, kind: str) -> Health | None:
     """
     ref, title = scene.ref, scene.context.title
     if state == "Terminating":
-        message = f"{ref} is being deleted. It is written anew once it is gone; nothing to do."
+        message = f"{ref} is being deleted."
         return _unknown(scene, "Progressing", kind, state, message)
     if state == "Suspended":
         message = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from openmcp_provider.domain import access
+from openmcp_provider.domain import access, standing
 from openmcp_provider.domain.compare import difference
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.copies import Sealed, Source, apart, unusable
@@ -108,7 +108,7 @@ class _Writer:
             return
         if isinstance(read, Unreachable):
             found = next(asked for asked in self.wanted.access if asked.cluster.id == item.ref.cluster)
-            self.draft.find(access.unreachable(self.snapshot, found, read.reason))
+            self.draft.find(standing.unreachable(self.snapshot, found, read.reason))
             return
         live = self.objects.get(item.ref)
         if live is not None and not self.owner.may_write(item.ref, live):

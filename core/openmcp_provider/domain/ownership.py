@@ -44,7 +44,8 @@ class Live:
     Attributes:
         object: The object.
         owns: The fields that our Apply entry owns, as paths of fieldsV1 keys; None = we never applied it.
-        applied: When that entry was last written.
+        applied: When anybody last wrote anything but status, where we applied it at all: from then on its controller
+            has something to look at.
         legacy: The older program's entry owns fields outside metadata.
         digest: Of the data of a Secret or ConfigMap, without keys that others added to ours; empty for other kinds.
     """
@@ -130,7 +131,7 @@ def observe(obj: Json, manager: str) -> Live:
     return Live(
         object={**kept, "metadata": metadata},
         owns=owns,
-        applied=timestamp(applied.get("time")) if applied else None,
+        applied=_written(obj) if applied else None,
         legacy=any(_is_legacy(entry) for entry in entries),
         digest=digest_of(_own_data(obj, owns)) if secret else "",
     )
@@ -166,6 +167,13 @@ def take_over_patch(obj: Json, manager: str) -> tuple[Json, ...]:
         {"op": "test", "path": "/metadata/resourceVersion", "value": obj["metadata"]["resourceVersion"]},
         {"op": "replace", "path": "/metadata/managedFields", "value": [*rest, merged]},
     )
+
+
+def _written(obj: Json) -> datetime | None:
+    """Return when the object was last written, its status apart."""
+    entries = dig(obj, "metadata", "managedFields") or ()
+    times = (timestamp(entry.get("time")) for entry in entries if not entry.get("subresource"))
+    return max((time for time in times if time), default=None)
 
 
 def _entries(obj: Json, manager: str) -> list[Json]:

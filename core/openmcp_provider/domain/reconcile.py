@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from openmcp_provider.domain import access, items
-from openmcp_provider.domain.access import Stage, finalizer_on
+from openmcp_provider.domain import access, items, standing
+from openmcp_provider.domain.access import finalizer_on
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.desired import access_of, desired
 from openmcp_provider.domain.draft import Draft
@@ -17,6 +17,7 @@ from openmcp_provider.domain.objects import ONBOARDING, Ref, deleting, dig, ref_
 from openmcp_provider.domain.ownership import Owner
 from openmcp_provider.domain.plan import Patch, Plan
 from openmcp_provider.domain.snapshot import Invalid, Missing, Snapshot, Valid
+from openmcp_provider.domain.standing import Stage
 from openmcp_provider.domain.teardown import teardown
 from openmcp_provider.provider import Problem, Provider, Tenant
 
@@ -39,7 +40,7 @@ def reconcile(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime)
     for found in (_config_finding(provider, snapshot), _spec_finding(provider, snapshot)):
         if found:
             draft.find(found)
-    waiting = access.control_plane_finding(provider, snapshot)
+    waiting = standing.control_plane_finding(provider, snapshot)
     if waiting and not draft.blocked:
         draft.find(waiting)
     if snapshot.control_plane is None or any(finding.error for finding in draft.findings):
@@ -64,7 +65,7 @@ def tenant_of(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Tenant[S, C
         raise ValueError("a tenant whose spec or config could not be decoded has no desired state")  # noqa: TRY004
     name, namespace, home = _place(snapshot)
     secrets: Mapping[str, Ref] = {
-        asked.cluster.id: access.kubeconfig_ref(asked, snapshot.access.get(asked.cluster.id))
+        asked.cluster.id: standing.kubeconfig_ref(asked, snapshot.access.get(asked.cluster.id))
         for asked in access_of(provider, name, namespace, home)
     }
     config = snapshot.config.value if isinstance(snapshot.config, Valid) else None

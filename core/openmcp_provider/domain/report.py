@@ -7,11 +7,10 @@ keeping words where nothing did.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
-from openmcp_provider.domain import access
-from openmcp_provider.domain.access import Stage
+from openmcp_provider.domain import standing
 from openmcp_provider.domain.assess import Assessment, assess
 from openmcp_provider.domain.blocking import BLOCKED, cleaning
 from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Event, Finding, cut
@@ -22,9 +21,11 @@ from openmcp_provider.domain.objects import Json, conditions, deleting, generati
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.reconcile import config_problems, owner_of, spec_problems, tenant_of
 from openmcp_provider.domain.snapshot import Snapshot, Valid
+from openmcp_provider.domain.standing import Stage
+from openmcp_provider.domain.status import stamped
 from openmcp_provider.provider import Advice, Provider
 
-__all__ = ["Report", "report", "status_patch"]
+__all__ = ["Report", "report"]
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -119,8 +120,8 @@ def _view(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> 
     wanted = desired(provider, tenant) if tenant else None
     health = assess(provider, owner_of(provider, snapshot), snapshot, wanted, now)
     if wanted:
-        if all(access.stage_of(asked, snapshot) is Stage.GRANTED for asked in wanted.access):
-            facts.extend(access.granted(asked) for asked in wanted.access[:1])
+        if all(standing.stage_of(asked, snapshot) is Stage.GRANTED for asked in wanted.access):
+            facts.extend(standing.granted(asked) for asked in wanted.access[:1])
         facts.extend(_copies(snapshot, wanted))
     return _View(
         wanted=wanted, health=health, facts=tuple(facts), extra=provider.status(tenant, health.live) if tenant else {}
@@ -251,7 +252,7 @@ def _carried(snapshot: Snapshot[S, C], view: _View) -> list[str]:
     """Return the condition types that stay as they were where nothing new is known of them."""
     if deleting(snapshot.instance):
         return [kind for kind in conditions(snapshot.instance) if kind not in _PASSING]
-    carried = [access.CONDITION, "ProviderConfigValid", "SpecValid"]
+    carried = [standing.CONDITION, "ProviderConfigValid", "SpecValid"]
     kinds = {item.ref.kind for item in view.wanted.items if item.source} if view.wanted else set(COPY_CONDITIONS)
     return carried + [COPY_CONDITIONS[kind][0] for kind in sorted(kinds)]
 
@@ -267,7 +268,7 @@ def _status(
         status["installedVersion"] = view.health.installed
     before = conditions(snapshot.instance)
     status["conditions"] = [
-        _stamped(condition, before.get(kind), observed, now) for kind, condition in sorted(told.items(), key=_order)
+        stamped(condition, before.get(kind), observed, now) for kind, condition in sorted(told.items(), key=_order)
     ]
     return status
 
@@ -280,19 +281,6 @@ def _phase(snapshot: Snapshot[S, C], verdict: _Verdict) -> str:
 
 def _order(entry: tuple[str, Condition]) -> tuple[bool, str]:
     return entry[0] != "Ready", entry[0]
-
-
-def _stamped(condition: Condition, before: Json | None, observed: int, now: datetime) -> Json:
-    same = before is not None and before.get("status") == condition.status
-    moment = before.get("lastTransitionTime") if before is not None and same else None
-    return {
-        "type": condition.type,
-        "status": condition.status,
-        "reason": condition.reason,
-        "message": condition.message,
-        "observedGeneration": observed,
-        "lastTransitionTime": moment or now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
 
 
 def _as_condition(entry: Json) -> Condition:
@@ -313,7 +301,8 @@ def _events(before: Mapping[str, Json], verdict: _Verdict, advice: tuple[Advice,
     seen: set[str] = set()
     for at, finding in enumerate(verdict.told):
         leads = at == 0 and verdict.ready.status != TRUE
-        if finding.condition.type not in seen and (_changed(before, finding.condition) or (leads and turned)):
+        new = _changed(before, finding.condition) or (leads and turned)
+        if new and finding.condition.type not in seen and not finding.silent:
             yield finding.announcement
         seen.add(finding.condition.type)
     for item in advice:
@@ -324,16 +313,3 @@ def _events(before: Mapping[str, Json], verdict: _Verdict, advice: tuple[Advice,
 def _changed(before: Mapping[str, Json], condition: Condition) -> bool:
     old = before.get(condition.type) or {}
     return (old.get("status"), old.get("reason")) != (condition.status, condition.reason)
-
-
-def status_patch(before: Json, after: Json) -> Json:
-    """Return the JSON merge patch that turns one status into another; lists are replaced whole."""
-    patch: dict[str, Any] = {key: None for key in before if key not in after}
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            if below := status_patch(old, value):
-                patch[key] = below
-        elif key not in before or old != value:
-            patch[key] = value
-    return patch

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TypeVar
 
-from openmcp_provider.domain import access
-from openmcp_provider.domain.access import Stage
+from openmcp_provider.domain import access, standing
 from openmcp_provider.domain.blocking import (
     abandoned,
     blocked_by_guards,
@@ -32,6 +31,7 @@ from openmcp_provider.domain.ownership import ON_DELETE, Live, Owner
 from openmcp_provider.domain.plan import Delete, Patch, Plan, ReadCluster, ReadKubeconfig, ReadPlane
 from openmcp_provider.domain.rules import ReleaseRule
 from openmcp_provider.domain.snapshot import Content, Snapshot, Unreachable
+from openmcp_provider.domain.standing import Stage
 from openmcp_provider.provider import Provider
 
 __all__ = ["CHECK_AGAIN", "FRESH", "teardown"]
@@ -119,7 +119,7 @@ class _Teardown:
         through = [
             cluster
             for cluster, asked in self.accesses.items()
-            if access.kubeconfig_ref(asked, self.snapshot.access.get(cluster)).name == secret
+            if standing.kubeconfig_ref(asked, self.snapshot.access.get(cluster)).name == secret
         ]
         cluster = (through or list(self.accesses) or [""])[0] if secret else ""
         return _Release(live=live, rule=kind.release, cluster=cluster)
@@ -150,7 +150,11 @@ class _Teardown:
                 release.rule.describe(release.live.object) for release in self.releases.values() if release.cluster
             ]
             stays.extend(str(ref) for ref in self.objects if ref.cluster != PLATFORM and ref not in self._reachable())
-            self.draft.find(abandoned(self.snapshot, gone[0], stays, by_person=self.abandoned))
+            for asked in gone:
+                read = self.snapshot.read(asked.cluster.id)
+                stays.extend(str(ref) for ref in (read.leftovers if isinstance(read, Content) else None) or ())
+            edition = self.provider.edition
+            self.draft.find(abandoned(edition, self.snapshot, gone[0], stays, by_person=self.abandoned))
         return _Way.SHUT not in self.ways.values()
 
     def waves_gone(self) -> bool:
@@ -175,16 +179,16 @@ class _Teardown:
         held = any(release.cluster == asked.cluster.id and release.attempted for release in self.releases.values())
         granted = (
             request is not None
-            and access.ours(asked, request)
-            and access.granted_once(request)
+            and standing.ours(asked, request)
+            and standing.granted_once(request)
             and not deleting(request)
         )
         if not (held or granted):
             return _Way.UNNEEDED
         if self.abandoned or self._gone(asked):
             return _Way.LET_GO
-        stage = access.stage_of(asked, self.snapshot)
-        if stage is Stage.ABSENT and access.request_of(asked, self.snapshot) is None:
+        stage = standing.stage_of(asked, self.snapshot)
+        if stage is Stage.ABSENT and standing.request_of(asked, self.snapshot) is None:
             self._ask_after(asked)
             self.draft.find(waiting_for_access(self.snapshot, asked, self.provider.title))
             return _Way.SHUT
@@ -196,11 +200,11 @@ class _Teardown:
     def _gone(self, asked: Access) -> bool:
         """Tell whether live reads found neither ClusterRequest nor Cluster."""
         plane = self.snapshot.planes.get(asked.cluster.id)
-        return access.request_of(asked, self.snapshot) is None and plane is not None and not plane.exists
+        return standing.request_of(asked, self.snapshot) is None and plane is not None and not plane.exists
 
     def _ask_after(self, asked: Access) -> None:
         """Where no ClusterRequest is known any more, find out whether the tenant cluster still exists."""
-        if access.request_of(asked, self.snapshot) is not None:
+        if standing.request_of(asked, self.snapshot) is not None:
             return
         plane = self.snapshot.planes.get(asked.cluster.id)
         self._again(ReadPlane(cluster=asked.cluster.id, why="its ClusterRequest is gone"), plane.at if plane else None)
@@ -218,7 +222,7 @@ class _Teardown:
             why="deletion needs a fresh look",
         )
         if isinstance(read, Unreachable):
-            self.draft.find(access.unreachable(self.snapshot, asked, read.reason))
+            self.draft.find(standing.unreachable(self.snapshot, asked, read.reason))
             self._again(step, access.retry_at(self.snapshot, cluster, read), timedelta(0))
             self._ask_after(asked)
             return _Way.SHUT

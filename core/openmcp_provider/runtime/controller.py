@@ -19,12 +19,15 @@ from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json
 from openmcp_provider.domain.ownership import Live, observe
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.reconcile import config_problems, reconcile, spec_problems, tenant_of
-from openmcp_provider.domain.report import Report, report, status_patch
+from openmcp_provider.domain.report import Report, report
 from openmcp_provider.domain.snapshot import Snapshot
+from openmcp_provider.domain.status import status_patch
 from openmcp_provider.ports import Clock, Cluster, ClusterFactory, Decoder, EventRecorder, Randomness, Resource
 from openmcp_provider.provider import Owned, Provider
 from openmcp_provider.runtime.cache import Cache, Key, Selection
+from openmcp_provider.runtime.configs import ConfigKeeper
 from openmcp_provider.runtime.executor import Executor, Written
+from openmcp_provider.runtime.holds import Holds
 from openmcp_provider.runtime.queue import Queue
 from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS, Resources, instances, provider_configs
 from openmcp_provider.runtime.tenants import Tenants
@@ -36,7 +39,6 @@ S = TypeVar("S")
 C = TypeVar("C")
 
 HOLD_CHECK = 0.5
-HOLD_LONGEST = 30.0
 MET_FOR = 60.0
 
 
@@ -84,16 +86,6 @@ class Observer:
         """A pass met a mistake in the program; it is tried again with a back-off."""
 
 
-@dataclass(slots=True)
-class _Hold:
-    """An own write that its cache has not shown yet."""
-
-    cache: Cache[Any]
-    key: Key
-    version: str
-    until: float
-
-
 class Controller(Generic[S, C]):
     """Serves every instance of a provider.
 
@@ -115,7 +107,7 @@ class Controller(Generic[S, C]):
         self._tenants = Tenants(settings.most_clients)
         self._reads: dict[Key, Reads] = {}
         self._met: dict[Key, float] = {}
-        self._holds: dict[Key, list[_Hold]] = {}
+        self._holds: Holds[Key] = Holds(ports.clock)
         self._homes: dict[str, Key] = {}
         self._uses: dict[Key, frozenset[tuple[str, str]]] = {}
         self._users: Counter[tuple[str, str]] = Counter()
@@ -127,6 +119,7 @@ class Controller(Generic[S, C]):
         self._view = View(
             provider, self.caches, ports.decode, config_name=settings.config_name, namespace=settings.namespace
         )
+        self._config_keeper = ConfigKeeper(provider, self._view, ports.platform, ports.clock)
         self._executor = Executor(
             provider,
             ports.platform,
@@ -151,6 +144,7 @@ class Controller(Generic[S, C]):
                     group.create_task(cache.run())
                 for cache in self.caches.all():
                     await cache.synced.wait()
+                group.create_task(self._config_keeper.run())
                 while True:
                     await self._slots.acquire()
                     key = await self._queue.get()
@@ -244,8 +238,9 @@ class Controller(Generic[S, C]):
         self._homes.pop(home, None)
         self._queue.drop(key)
         self._tenants.drop(*key)
-        for memory in (self._reads, self._met, self._holds):
+        for memory in (self._reads, self._met):
             memory.pop(key, None)
+        self._holds.drop(key)
         self._follow_sources(key, frozenset())
         del self._uses[key]
 
@@ -254,7 +249,10 @@ class Controller(Generic[S, C]):
         if tenant is not None:
             self._queue.add(tenant)
 
-    def _config_changed(self, *_: object) -> None:
+    def _config_changed(self, _: Key, before: Json | None, after: Json | None) -> None:
+        self._config_keeper.changed()
+        if before is not None and after is not None and before.get("spec") == after.get("spec"):
+            return
         for key in self.caches.instances:
             self._queue.add(key)
 
@@ -280,7 +278,7 @@ class Controller(Generic[S, C]):
             self._queue.done(key)
 
     async def _pass(self, key: Key) -> None:
-        if self._held(key):
+        if self._holds.holds(key):
             self._queue.add_after(key, HOLD_CHECK)
             return
         reads = self._reads.setdefault(key, Reads())
@@ -350,7 +348,7 @@ class Controller(Generic[S, C]):
             return None
         except PortError as error:
             return error
-        self._hold_version(key, self.caches.instances, key, made["metadata"]["resourceVersion"])
+        self._holds.add(key, self.caches.instances, key, made["metadata"]["resourceVersion"])
         return None
 
     def _next(self, key: Key, plan: Plan, outcome: Done | Failed, error: PortError | None) -> None:
@@ -372,12 +370,7 @@ class Controller(Generic[S, C]):
         for write in written:
             cache = self._cache_of(write)
             if cache is not None:
-                name = Key(write.ref.namespace, write.ref.name)
-                self._hold_version(key, cache, name, write.version)
-
-    def _hold_version(self, key: Key, cache: Cache[Any], name: Key, version: str) -> None:
-        until = self._ports.clock.monotonic() + HOLD_LONGEST
-        self._holds.setdefault(key, []).append(_Hold(cache, name, version, until))
+                self._holds.add(key, cache, Key(write.ref.namespace, write.ref.name), write.version)
 
     def _cache_of(self, write: Written) -> Cache[Any] | None:
         ref = write.ref
@@ -386,22 +379,6 @@ class Controller(Generic[S, C]):
         if ref.api_version == ACCESS_API:
             return self.caches.requests if ref.kind == "ClusterRequest" else self.caches.access
         return self.caches.owned.get((ref.api_version, ref.kind))
-
-    def _held(self, key: Key) -> bool:
-        """Tell whether an own write has not arrived in its cache yet; a decision without it would be made twice."""
-        now = self._ports.clock.monotonic()
-        left = [hold for hold in self._holds.get(key, ()) if not _arrived(hold) and hold.until > now]
-        if left:
-            self._holds[key] = left
-        else:
-            self._holds.pop(key, None)
-        return bool(left)
-
-
-def _arrived(hold: _Hold) -> bool:
-    if not hold.version:
-        return hold.cache.get(hold.key) is None
-    return hold.cache.has_seen(hold.version)
 
 
 def _plain(obj: Json) -> Json:

@@ -1,9 +1,9 @@
 """Carries plans out, one step after the other; the first that fails ends the pass."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, Ref, generation, uid
@@ -31,6 +31,7 @@ from openmcp_provider.ports import (
     ClusterFactory,
     Conflict,
     Forbidden,
+    Invalid,
     NotFound,
     PortError,
     Unauthorized,
@@ -261,18 +262,33 @@ class Executor(Generic[S, C]):
             raise Conflict(str(step.ref))
         body = take_over_patch(found, self._manager)
         if body:
-            made = await cluster.patch(
-                resource, step.ref.name, step.ref.namespace, kind="json", body=body, manager=self._manager
-            )
-            self._note(work, step.ref, made)
+            await self._send_patch(work, cluster, step.ref, "json", body)
 
     async def _patch(self, work: Pass[S, C], step: Patch) -> None:
         cluster = await self._cluster(work, step.ref.cluster)
-        resource = self._resources.of(step.ref)
-        made = await cluster.patch(
-            resource, step.ref.name, step.ref.namespace, kind=step.kind, body=step.body, manager=self._manager
-        )
-        self._note(work, step.ref, made)
+        await self._send_patch(work, cluster, step.ref, step.kind, step.body)
+
+    async def _send_patch(
+        self,
+        work: Pass[S, C],
+        cluster: Cluster,
+        ref: Ref,
+        kind: Literal["json", "merge"],
+        body: Json | Sequence[Json],
+    ) -> None:
+        """Send a patch.
+
+        Raises:
+            Conflict: also for a failed ``test``, which a server calls invalid: the object changed since it was read.
+        """
+        resource = self._resources.of(ref)
+        try:
+            made = await cluster.patch(resource, ref.name, ref.namespace, kind=kind, body=body, manager=self._manager)
+        except Invalid as error:
+            if kind == "json":
+                raise Conflict(str(ref)) from error
+            raise
+        self._note(work, ref, made)
 
     async def _delete(self, work: Pass[S, C], step: Delete) -> None:
         await self._confirm_instance(work)

@@ -94,9 +94,13 @@ class View(Generic[S, C]):
         self._namespace = namespace
         self._config: tuple[Json | None, Valid[C] | Invalid | Missing] = (None, Missing())
 
+    def config_object(self) -> Json | None:
+        """Return the ProviderConfig as it is, None if there is none."""
+        return self._caches.configs.get(Key("", self._config_name))
+
     def config(self) -> Valid[C] | Invalid | Missing:
         """Return the ProviderConfig, decoded once a change; one that is being deleted still counts."""
-        found = self._caches.configs.get(Key("", self._config_name))
+        found = self.config_object()
         if found is None:
             return Missing()
         if found is not self._config[0]:

@@ -1,0 +1,79 @@
+"""Tells the platform operator, on the ProviderConfig itself, whether it can be used."""
+
+import asyncio
+from typing import Generic, TypeVar
+
+from openmcp_provider.domain.config import report_config
+from openmcp_provider.domain.objects import Json
+from openmcp_provider.domain.snapshot import Invalid, Missing
+from openmcp_provider.domain.status import status_patch
+from openmcp_provider.ports import Clock, Cluster, NotFound, PortError
+from openmcp_provider.provider import Provider
+from openmcp_provider.runtime.resources import provider_configs
+from openmcp_provider.runtime.views import View
+
+__all__ = ["ConfigKeeper"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+FIRST_WAIT = 1.0  # seconds
+LONGEST_WAIT = 60.0
+
+
+class ConfigKeeper(Generic[S, C]):
+    """Writes the status of the ProviderConfig after each change of it.
+
+    Args:
+        provider: Whose.
+        view: Knows the ProviderConfig.
+        platform: Where it is.
+        clock: The time.
+    """
+
+    def __init__(self, provider: Provider[S, C], view: View[S, C], platform: Cluster, clock: Clock) -> None:
+        self._provider = provider
+        self._view = view
+        self._platform = platform
+        self._clock = clock
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Look at the ProviderConfig again."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep the status until cancelled."""
+        wait = FIRST_WAIT
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._tell()
+            except NotFound:
+                continue
+            except PortError:
+                await self._clock.sleep(wait)
+                wait = min(wait * 2.0, LONGEST_WAIT)
+                self._changed.set()
+            else:
+                wait = FIRST_WAIT
+
+    async def _tell(self) -> None:
+        config, found = self._view.config_object(), self._view.config()
+        if config is None or isinstance(found, Missing):
+            return
+        problems = found.problems if isinstance(found, Invalid) else self._provider.check_config(found.value)
+        status = report_config(config, problems, self._clock.now())
+        if status is None:
+            return
+        patch = status_patch(config.get("status") or {}, status)
+        body: Json = {"metadata": {"uid": config["metadata"]["uid"]}, "status": patch}
+        await self._platform.patch(
+            provider_configs(self._provider.edition),
+            config["metadata"]["name"],
+            kind="merge",
+            body=body,
+            subresource="status",
+            manager=self._provider.edition.field_manager,
+        )
