@@ -135,8 +135,9 @@ class Stage:
         await self.platform.delete(HELM_RELEASES, NAME, self.landscape.home(tenant))
 
     async def release_gone(self, tenant: str = "mcp-01") -> None:
-        """Wait until the HelmRelease is gone."""
-        await until(self.platform, HELM_RELEASES, NAME, self.landscape.home(tenant))
+        """Wait until the HelmRelease is gone, but no longer than two hours."""
+        async with asyncio.timeout(7200):
+            await until(self.platform, HELM_RELEASES, NAME, self.landscape.home(tenant))
 
     async def deployed(self, tenant: str = "mcp-01") -> bool:
         """Tell whether the workload is on the control plane."""
@@ -167,10 +168,10 @@ class Stage:
 def play(
     story: Callable[[Stage], Awaitable[T]], *, seed: int = 1, registry: Registry | None = None, **options: Any
 ) -> T:
-    """Run a story on a landscape of its own."""
+    """Run a story on a landscape of its own; one that takes longer than so many hours fails."""
 
     async def told() -> T:
-        async with Landscape(seed=seed, registry=registry, **options) as landscape:
+        async with asyncio.timeout(hours * 3600), Landscape(seed=seed, registry=registry, **options) as landscape:
             return await story(Stage(landscape))
 
     return run(told, seed=seed)

@@ -258,7 +258,7 @@ def test_a_token_is_renewed_in_place_when_four_fifths_of_its_life_have_passed() 
         made = [int(_value(secret, "creationTimestamp")) for secret in (old, new)]
         assert made[1] - made[0] == pytest.approx(24 * 86_400, abs=5)
 
-    play(story, bookmark_seconds=86_400, watch_seconds=86_400)
+    play(story, hours=40 * 24, bookmark_seconds=86_400, watch_seconds=86_400)
 
 
 def test_tokens_are_rotated_and_revoked_at_will() -> None:

@@ -231,8 +231,8 @@ def test_an_uninstall_that_takes_too_long_leaves_the_workload() -> None:
         await stage.delete_release()
         release = await stage.see(HELM_RELEASES, failed("UninstallFailed"))
         assert message(release, "Ready").endswith(": timed out waiting for the condition")
-        await stage.release_gone()
         assert stage.records() == []
+        await stage.release_gone()
         assert await stage.deployed()
         await stage.landscape.clear_leftovers("mcp-01")
         assert not await stage.deployed()

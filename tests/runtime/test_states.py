@@ -430,3 +430,86 @@ def test_a_control_plane_goes_with_its_ocm() -> None:
         assert await stage.get(OCMS, "a", "default", ONBOARDING) is None
 
     play(story)
+
+
+def test_changed_settings_of_an_installed_version() -> None:
+    """A Ready of the settings before does not count: the tenant reads that they are applied, then Ready again."""
+
+    async def story(stage: Stage) -> None:
+        await ready(stage)
+        await stage.configure(**SECRET, values={"manager": {"replicas": 2}})
+        status = await stage.told("a", "0.6.0")
+        assert condition(await stage.told("a", "Applying changed settings"), "Installed") == ("True", "Upgrading")
+        assert status["installedVersion"] == "0.6.0"
+        await stage.ready("a")
+        found = await release(stage)
+        assert len(dig(found, "status", "history")) == 2
+
+    play(story)
+
+
+def test_a_copy_that_somebody_deletes_comes_back() -> None:
+    """A pull secret that is gone on the platform is written again, whatever Flux said meanwhile."""
+
+    async def story(stage: Stage) -> None:
+        await ready(stage)
+        home = stage.landscape.home("a")
+        person = stage.landscape.client("operator-person")
+        await person.delete(SECRETS, "sp-ocm-privateregcred", home)
+
+        async def back() -> bool:
+            return await stage.get(SECRETS, "sp-ocm-privateregcred", home) is not None
+
+        await stage.until(back, within=5.0)
+        await stage.ready("a")
+
+    play(story)
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_deletion_before_a_release_was_written(dead: bool) -> None:
+    """With access but without a release the control plane is read before the access goes; a dead one is waited for."""
+
+    async def story(stage: Stage) -> None:
+        await stage.configure(**SECRET)
+        await stage.tenant("a")
+        await stage.told("a", "is missing on the platform")
+        assert await release(stage) is None
+        if dead:
+            stage.landscape.kill("a")
+        await stage.delete("a")
+        if dead:
+            await stage.told("a", "cannot be reached")
+            assert (await stage.landscape.client("tenant").list(ACCESS)).items
+            stage.landscape.revive("a")
+        await stage.gone("a")
+        assert not (await stage.landscape.client("tenant").list(ACCESS)).items
+
+    play(story)
+
+
+def test_deletion_with_access_that_is_denied_after_an_installation() -> None:
+    """A denial stops the deletion, orphans nothing, and names who must act."""
+
+    async def story(stage: Stage) -> None:
+        await ready(stage)
+        home = stage.landscape.home("a")
+        person = stage.landscape.client("operator-person")
+        (request,) = (await person.list(ACCESS, namespace=home)).items
+        body = {"status": {"phase": "Denied"}}
+        name = request["metadata"]["name"]
+        await person.patch(ACCESS, name, home, kind="merge", body=body, subresource="status")
+        await stage.delete("a")
+
+        async def terminating() -> bool:
+            return bool((await stage.status("a"))["phase"] == "Terminating")
+
+        await stage.until(terminating)
+        await stage.told("a", "The platform denied access")
+        await asyncio.sleep(60.0)
+        assert not dig(await release(stage), "metadata", "deletionTimestamp")
+        granted = {"status": {"phase": "Granted"}}
+        await person.patch(ACCESS, name, home, kind="merge", body=granted, subresource="status")
+        await stage.gone("a")
+
+    play(story)
