@@ -1,5 +1,7 @@
 """A provider unlike the first goes through the same functions: a workload cluster, no Flux, a ConfigMap copy."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from openmcp_provider.domain.desired import desired
@@ -7,7 +9,8 @@ from openmcp_provider.domain.errors import Unavailable
 from openmcp_provider.domain.objects import PLATFORM, Ref
 from openmcp_provider.domain.plan import Apply, Create, Delete
 from openmcp_provider.domain.reconcile import tenant_of
-from openmcp_provider.domain.snapshot import Valid
+from openmcp_provider.domain.snapshot import Invalid, Valid
+from openmcp_provider.provider import Copy, Item, Problem, Tenant
 from tests.core.second import Beacon, BeaconConfig, BeaconSpec
 from tests.core.world import SYSTEM, World
 
@@ -134,3 +137,31 @@ def test_desired_is_the_same_twice() -> None:
     world = beacon()
     tenant = tenant_of(world.provider, world.snapshot())
     assert desired(world.provider, tenant) == desired(world.provider, tenant)
+
+
+class Keeping(Beacon):
+    """A provider whose items stay when the instance goes."""
+
+    def desired(self, tenant: Tenant[BeaconSpec, BeaconConfig]) -> Iterable[Item | Copy]:
+        """Want the same, but keep the Deployment."""
+        for item in super().desired(tenant):
+            yield replace(item, on_delete="orphan") if isinstance(item, Item) else item
+
+
+def test_what_an_author_wants_kept_stays() -> None:
+    """An item that is to be orphaned outlives the instance, without config or spec being asked."""
+    world = World(Keeping(), BeaconSpec(replicas=2), None)
+    metadata = {"name": "ca-bundle", "namespace": SYSTEM}
+    world.put(
+        Ref(PLATFORM, "v1", "ConfigMap", "ca-bundle", SYSTEM),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}},
+    )
+    world.control_plane()
+    world.settle()
+    world.grant()
+    world.settle()
+    world.spec = Invalid((Problem("spec", "is broken", "mend it"),))
+    world.user_deletes()
+    world.settle(limit=20)
+    assert world.gone
+    assert {("Namespace", "beacon"), ("Deployment", "beacon-mcp-01")} == world.refs("workload")

@@ -166,7 +166,12 @@ class Stage:
 
 
 def play(
-    story: Callable[[Stage], Awaitable[T]], *, seed: int = 1, registry: Registry | None = None, **options: Any
+    story: Callable[[Stage], Awaitable[T]],
+    *,
+    seed: int = 1,
+    registry: Registry | None = None,
+    hours: float = 48,
+    **options: Any,
 ) -> T:
     """Run a story on a landscape of its own; one that takes longer than so many hours fails."""
 

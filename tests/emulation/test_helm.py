@@ -160,7 +160,7 @@ def test_a_helm_controller_that_is_down() -> None:
 
 
 def test_a_helm_controller_that_dies_in_the_middle() -> None:
-    """The revision that it left pending is unlocked, taken back and made again."""
+    """The revision that it left pending is unlocked, counts as failed, and is upgraded over."""
 
     async def story(stage: Stage) -> None:
         await stage.control_plane()
@@ -174,8 +174,9 @@ def test_a_helm_controller_that_dies_in_the_middle() -> None:
         await stage.landscape.helm_controller.start()
         await stage.see(HELM_RELEASES, lambda obj: told(obj, "Released") == ("False", "PendingRelease"))
         release = await stage.see(HELM_RELEASES, is_ready)
-        assert stage.records() == [("1", "deployed")]
-        assert "Remediated" not in conditions(release)
+        assert stage.records() == [("1", "failed"), ("2", "deployed")]
+        assert _history(release) == [(2, "deployed", "upgrade"), (1, "failed", "install")]
+        assert told(release, "Released") == ("True", "UpgradeSucceeded")
 
     play(story)
 
@@ -405,6 +406,26 @@ def test_a_stalled_release_is_retried_when_it_is_reset() -> None:
         assert dig(again, "status", "installFailures") == 4
         assert dig(release, "status", "lastHandledResetAt") == "reset"
         assert "failures" not in release["status"]
+
+    play(story, delays=quick())
+
+
+def test_an_upgrade_over_a_failed_install_has_nothing_to_go_back_to() -> None:
+    """Once the counters are cleared a failed install is upgraded over; if that fails too, Flux stalls at once."""
+
+    async def story(stage: Stage) -> None:
+        stage.landscape.script("mcp-01").install_failures = 4
+        stage.landscape.script("mcp-01").upgrade_failures = 1
+        await stage.control_plane()
+        await stage.access()
+        await stage.source("0.12.0")
+        await stage.release()
+        await stage.see(HELM_RELEASES, is_stalled)
+        await stage.source("0.13.0")
+        release = await stage.see(HELM_RELEASES, lambda obj: told(obj, "Stalled") == ("True", "MissingRollbackTarget"))
+        assert told(release, "Ready") == ("False", "UpgradeFailed")
+        assert _history(release) == [(2, "failed", "upgrade"), (1, "failed", "install")]
+        assert observed(release)
 
     play(story, delays=quick())
 

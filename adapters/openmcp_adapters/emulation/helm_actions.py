@@ -70,11 +70,11 @@ class Attempt:
         if self._as_wanted(newest):
             self._in_sync(newest)
             return True
-        if self._give_up("upgrade" if self._upgraded(records) else "install"):
+        tried = self.report.fields.get("lastAttemptedReleaseAction", "install")
+        if self._give_up("upgrade" if newest.status == "deployed" else tried):
             return True
-        if newest.status == "failed":
-            await self._remediate(records)
-            return self.report.status("Stalled") == "True"
+        if newest.status == "failed" and self.report.fields.get("failures"):
+            return await self._remediate(tried, records)
         return await self._upgrade(records)
 
     # --- what is known
@@ -117,12 +117,7 @@ class Attempt:
         wanted = (self.inputs.version, self.inputs.config)
         return record.status == "deployed" and (record.version, record.config) == wanted
 
-    @staticmethod
-    def _upgraded(records: list[Record]) -> bool:
-        """Tell whether the release got beyond its first install."""
-        return any(record.status in {"deployed", "superseded"} for record in records)
-
-    def _exhausted(self, action: Literal["install", "upgrade"]) -> bool:
+    def _exhausted(self, action: str) -> bool:
         retries = int(dig(self.obj, "spec", action, "remediation", "retries") or 0)
         return 0 <= retries < int(self.report.fields.get(f"{action}Failures", 0))
 
@@ -136,10 +131,7 @@ class Attempt:
             done = await self._try("Install", self.helm.install(self.inputs.chart, record, create_namespace=create))
         except ActionFailed as error:
             await self._failed("Install", evolve(record, status="failed"), str(error))
-            if self._give_up("install"):
-                return True
-            await self._remediate(await self._records())
-            return False
+            return self._give_up("install") or await self._remediate("install", await self._records())
         self._succeeded("Install", done)
         return True
 
@@ -160,21 +152,22 @@ class Attempt:
         over = self._exhausted("upgrade")
         last = dig(self.obj, "spec", "upgrade", "remediation", "remediateLastFailure")
         if not over or (retries > 0 if last is None else last):
-            await self._remediate(await self._records())
-        return self.report.status("Stalled") == "True" or self._give_up("upgrade")
+            return await self._remediate("upgrade", await self._records()) or self._give_up("upgrade")
+        return self._give_up("upgrade")
 
-    async def _remediate(self, records: list[Record]) -> None:
-        """Take a failed revision back, or stall where there is none to go back to."""
+    async def _remediate(self, action: str, records: list[Record]) -> bool:
+        """Take back what an action did that failed; tell whether it stalled, as there is nothing to go back to."""
         strategy = dig(self.obj, "spec", "upgrade", "remediation", "strategy") or "rollback"
-        if not self._upgraded(records) or strategy == "uninstall":
+        if action == "install" or strategy == "uninstall":
             await self._uninstall(records)
-            return
+            return False
         target = next((one for one in reversed(records[:-1]) if one.status in {"deployed", "superseded"}), None)
         if target is None:
             said = "Failed to perform remediation: missing target release for rollback"
             self.report.stall("MissingRollbackTarget", said)
-        else:
-            await self._rollback(records, target)
+            return True
+        await self._rollback(records, target)
+        return False
 
     async def _uninstall(self, records: list[Record]) -> None:
         self.report.progress(f"Running 'uninstall' action with timeout of {timeout_of(self.obj, 'uninstall')}")
@@ -277,7 +270,7 @@ class Attempt:
         self.report.say("Remediated", status, reason, said)
         self.report.say("Ready", "False", reason, said)
 
-    def _give_up(self, action: Literal["install", "upgrade"]) -> bool:
+    def _give_up(self, action: str) -> bool:
         """Stall if an action was tried often enough; tell whether it was."""
         if not self._exhausted(action):
             return False

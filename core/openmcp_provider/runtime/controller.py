@@ -213,7 +213,7 @@ class Controller(Generic[S, C]):
         self._uses[key] = wanted
         self._users.update(wanted - before)
         self._users.subtract(before - wanted)
-        for name in wanted - self.caches.sources.keys():
+        for name in sorted(wanted - self.caches.sources.keys()):
             resource = Resources(self._provider).kind("v1", name[0])
             selection = Selection(resource, self._settings.namespace, fields=f"metadata.name={name[1]}")
             cache: Cache[Source] = self._cache(
@@ -222,7 +222,7 @@ class Controller(Generic[S, C]):
             self.caches.sources[name] = cache
             if self._group is not None:
                 self._running[name] = self._group.create_task(cache.run())
-        for name in [name for name in before - wanted if not self._users[name]]:
+        for name in sorted(name for name in before - wanted if not self._users[name]):
             del self._users[name], self.caches.sources[name]
             if name in self._running:
                 self._running.pop(name).cancel()
