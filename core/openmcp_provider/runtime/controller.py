@@ -302,7 +302,9 @@ class Controller(Generic[S, C]):
     async def _sources_missing(self, key: Key, snapshot: Snapshot[S, C]) -> bool:
         """Follow what the tenant refers to; tell whether its caches must fill first."""
         self._follow_sources(key, self._sources_of(snapshot))
-        waiting = [cache for name in self._uses[key] if not (cache := self.caches.sources[name]).synced.is_set()]
+        waiting = [
+            cache for name in sorted(self._uses[key]) if not (cache := self.caches.sources[name]).synced.is_set()
+        ]
         for cache in waiting:
             await cache.synced.wait()
         if waiting:
