@@ -207,3 +207,17 @@ def test_a_changed_config_reaches_every_tenant() -> None:
         return await stage.until(everywhere) - began
 
     assert play(story) < 5.0
+
+
+def test_few_clients_serve_many_tenants() -> None:
+    """With room for one client only, each tenant gets its own back whenever its turn comes."""
+
+    async def story(stage: Stage) -> None:
+        await begun(stage)
+        await stage.ready(*NAMES)
+        await asyncio.sleep(180.0)
+        for name in NAMES:
+            await stage.delete(name)
+        await stage.gone(*NAMES)
+
+    play(story, stage={"most_clients": 1})
