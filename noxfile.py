@@ -96,9 +96,10 @@ def format_(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure how long decisions take."""
+    """Measure how long decisions take, and count what a tenant costs in requests."""
     install(session)
     session.run("python", "benchmarks/decide.py", *session.posargs)
+    session.run("python", "benchmarks/requests.py")
 
 
 @nox.session(default=False)

@@ -1,7 +1,7 @@
 """Requests fail, answers get lost, the process dies: in the end everything is as if nothing had happened."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import pytest
@@ -221,3 +221,26 @@ def test_few_clients_serve_many_tenants() -> None:
         await stage.gone(*NAMES)
 
     play(story, stage={"most_clients": 1})
+
+
+def test_nothing_is_remembered_of_what_is_gone() -> None:
+    """An instance that went leaves nothing behind in the process, whatever was under way when it did."""
+
+    async def story(stage: Stage) -> list[int]:
+        await begun(stage)
+        await stage.ready(*NAMES)
+        for name in NAMES:
+            await stage.delete(name)
+        await stage.gone(*NAMES)
+        await asyncio.sleep(60.0)
+        controller = stage.controller
+        kept: tuple[Sized, ...] = (
+            controller._reads,
+            controller._met,
+            controller._uses,
+            controller._homes,
+            controller._holds._holds,
+        )
+        return [len(controller.caches.sources), len(controller._tenants), *map(len, kept)]
+
+    assert play(story) == [0] * 7

@@ -236,13 +236,16 @@ class Controller(Generic[S, C]):
             self._queue.add(key)
             return
         self._homes.pop(home, None)
+        self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        """Remember nothing more of an instance that is gone."""
         self._queue.drop(key)
-        self._tenants.drop(*key)
-        for memory in (self._reads, self._met):
-            memory.pop(key, None)
         self._holds.drop(key)
+        self._tenants.drop(*key)
         self._follow_sources(key, frozenset())
-        del self._uses[key]
+        for memory in (self._reads, self._met, self._uses):
+            memory.pop(key, None)
 
     def _home_changed(self, key: Key, _: object, __: object) -> None:
         tenant = self._homes.get(key.namespace)
@@ -276,6 +279,8 @@ class Controller(Generic[S, C]):
         finally:
             self._slots.release()
             self._queue.done(key)
+            if self.caches.instances.get(key) is None:  # it went while the pass was under way
+                self._forget(key)
 
     async def _pass(self, key: Key) -> None:
         if self._holds.holds(key):
