@@ -1,7 +1,7 @@
 """What one tenant costs in requests on the emulated landscape, beside what the Go program v0.1.1 costs.
 
-The figures of the Go program were counted from its code: one creation with one chart and one image pull secret in the best
-case, and one steady pass, of which it does one per poll interval.
+The figures of the Go program were counted from its code: one creation with one chart and one image pull secret in the
+best case, and one steady pass, of which it does one per poll interval.
 """
 
 import sys
