@@ -329,3 +329,25 @@ def test_what_is_not_ours_survives() -> None:
     world.settle()
     assert world.gone
     assert {("Secret", "privateregcred")} == left(world)
+
+
+def test_copies_that_an_older_program_wrote_meanwhile_are_found() -> None:
+    """A look for unmarked copies from before the deletion does not count: somebody may have gone back for a while."""
+    world = both_secrets()
+    first = Ref(PLATFORM, "v1", "Secret", "sp-ocm-former", world.home)
+    metadata = {"name": first.name, "namespace": first.namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"x": "eA=="}}
+    for ref in (world.release_ref, world.source_ref):
+        world.objects[ref]["metadata"]["managedFields"] = []
+        world.put(ref, world.objects[ref], manager="service-provider-ocm")
+    world.put(first, secret, manager="service-provider-ocm")
+    world.settle()
+    assert first not in world.objects
+    world.put(first, secret, manager="service-provider-ocm")
+    world.pass_time(3600)
+    deleted(world)
+    world.drop(world.release_ref)
+    world.settle()
+    world.flux_lets_go()
+    world.settle()
+    assert_gone(world)

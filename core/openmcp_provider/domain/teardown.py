@@ -26,7 +26,18 @@ from openmcp_provider.domain.desired import Access, access_of
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.names import tenant_namespace
-from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, Ref, annotations, deleting, dig, ref_of, uid
+from openmcp_provider.domain.objects import (
+    ONBOARDING,
+    PLATFORM,
+    Json,
+    Ref,
+    annotations,
+    deleting,
+    dig,
+    ref_of,
+    timestamp,
+    uid,
+)
 from openmcp_provider.domain.ownership import ON_DELETE, Live, Owner
 from openmcp_provider.domain.plan import Delete, Patch, Plan, ReadCluster, ReadKubeconfig, ReadPlane
 from openmcp_provider.domain.rules import ReleaseRule
@@ -125,12 +136,15 @@ class _Teardown:
         return _Release(live=live, rule=kind.release, cluster=cluster)
 
     def swept(self) -> bool:
-        """What an older program left on the platform was looked for."""
+        """What an older program left on the platform was looked for since the deletion began."""
         if not self._sweeps(PLATFORM):
             return True
         read = self.snapshot.read(PLATFORM)
         if isinstance(read, Content) and read.swept:
-            return True
+            began = timestamp(dig(self.snapshot.instance, "metadata", "deletionTimestamp"))
+            # The server's clock may be ahead of ours, so a fresh look counts whatever the times say.
+            if began is None or read.at >= began or self.draft.now - read.at <= FRESH:
+                return True
         self.draft.read_first(ReadCluster(cluster=PLATFORM, sweep=True, why="an older program may have left copies"))
         return False
 
