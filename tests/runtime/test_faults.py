@@ -244,3 +244,28 @@ def test_nothing_is_remembered_of_what_is_gone() -> None:
         return [len(controller.caches.sources), len(controller._tenants), *map(len, kept)]
 
     assert play(story) == [0] * 7
+
+
+def test_a_name_that_stays_taken_is_looked_at_once_a_minute() -> None:
+    """A foreign object under the name of a copy is remembered for a minute each time, not looked at in every pass."""
+
+    async def story(stage: Stage) -> int:
+        await stage.configure(**SPEC)
+        await stage.pull_secret()
+        await stage.landscape.create_control_plane("a")
+        await stage.landscape.ready("a")
+        home = stage.landscape.home("a")
+        metadata = {"name": "sp-ocm-privateregcred", "namespace": home}
+        theirs = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        await stage.landscape.client("operator-person").apply(SECRETS, theirs, manager="kubectl")
+        await stage.ocm("a")
+        await stage.told("a", "is not managed by this provider")
+        began = stage.landscape.clock.monotonic()
+        tenant = stage.landscape.client("tenant", ONBOARDING)
+        for turn in range(60):
+            body = {"metadata": {"annotations": {"turn": str(turn)}}}
+            await tenant.patch(OCMS, "a", "default", kind="merge", body=body)
+            await asyncio.sleep(10.0)
+        return stage.requests(began)["platform", "get", "Secret"]
+
+    assert play(story) <= 12

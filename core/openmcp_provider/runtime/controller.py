@@ -288,6 +288,7 @@ class Controller(Generic[S, C]):
             return
         reads = self._reads.setdefault(key, Reads())
         if self._met.get(key, 0.0) < self._ports.clock.monotonic():
+            self._met.pop(key, None)
             reads.met.clear()
         snapshot = self._view.snapshot(key, reads)
         if snapshot is None:
