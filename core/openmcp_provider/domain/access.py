@@ -68,8 +68,7 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
     """Do what may be done to get one tenant cluster's access, and note what it waits for.
 
     Creates what is missing, lets a terminating AccessRequest go so that a new one can follow, restores our fields,
-    reads the
-    kubeconfig once a grant and again before it expires.
+    reads the kubeconfig once a grant and again before it expires.
     """
     stage = stage_of(wanted, snapshot)
     request = snapshot.access.get(wanted.cluster.id)
@@ -154,22 +153,15 @@ def _renew(snapshot: Snapshot[Any, Any], wanted: Access, request: Json, stage: S
         if moment is None:
             return
         due, why = moment, "its token expires soon"
-    if due <= draft.now:
-        draft.steps.append(_read(wanted, request, why))
-    else:
-        draft.look_at(due)
+    draft.do_at(due, _read(wanted, request, why))
 
 
 def _after_refusal(snapshot: Snapshot[Any, Any], wanted: Access, request: Json, draft: Draft) -> None:
     """Read the kubeconfig again where the tenant cluster refused its token, paced by the last time it was read."""
     read, kubeconfig = snapshot.read(wanted.cluster.id), snapshot.kubeconfigs[wanted.cluster.id]
     refused = isinstance(read, Unreachable) and read.reason == "CredentialsExpired" and kubeconfig.read <= read.at
-    if not refused:
-        return
-    if kubeconfig.read + RETRY <= draft.now:
-        draft.steps.append(_read(wanted, request, "its credentials were refused"))
-    else:
-        draft.look_at(kubeconfig.read + RETRY)
+    if refused:
+        draft.do_at(kubeconfig.read + RETRY, _read(wanted, request, "its credentials were refused"))
 
 
 def retry_at(snapshot: Snapshot[Any, Any], cluster: str, read: Unreachable) -> datetime:

@@ -39,6 +39,13 @@ class Draft:
         if moment > self.now:
             self.look_in(moment - self.now)
 
+    def do_at(self, due: datetime, step: Step) -> None:
+        """Take a step if it is due, else look again when it is."""
+        if due <= self.now:
+            self.steps.append(step)
+        else:
+            self.look_at(due)
+
     def read_first(self, step: Step) -> None:
         """Read something without which nothing can be decided."""
         self.steps.append(step)

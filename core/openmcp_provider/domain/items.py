@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from openmcp_provider.domain import access, standing
@@ -65,16 +65,10 @@ def _look_around(owner: Owner, snapshot: Snapshot[S, C], wanted: Desired, poll: 
             draft.steps.append(ReadCluster(cluster=cluster, sweep=sweep, why="nobody looked yet"))
             draft.known = False
         elif isinstance(read, Unreachable):
-            _look_again(cluster, access.retry_at(snapshot, cluster, read), draft, "it did not answer the last time")
+            due = access.retry_at(snapshot, cluster, read)
+            draft.do_at(due, ReadCluster(cluster=cluster, why="it did not answer the last time"))
         elif poll > timedelta(0):
-            _look_again(cluster, read.at + poll, draft, "it was last read a poll interval ago")
-
-
-def _look_again(cluster: str, due: datetime, draft: Draft, why: str) -> None:
-    if due <= draft.now:
-        draft.steps.append(ReadCluster(cluster=cluster, why=why))
-    else:
-        draft.look_at(due)
+            draft.do_at(read.at + poll, ReadCluster(cluster=cluster, why="it was last read a poll interval ago"))
 
 
 def _swept(snapshot: Snapshot[Any, Any], cluster: str) -> bool:
@@ -234,6 +228,11 @@ def _prune(owner: Owner, objects: Mapping[Ref, Live], wanted: Desired, draft: Dr
         draft.steps.append(Delete(ref=ref, uid=live.uid, why="it is no longer wanted"))
 
 
+def _told_by(item: Wanted) -> str:
+    """Return the type of the condition that tells of an item."""
+    return COPY_CONDITIONS[item.ref.kind][0] if item.source else "Installed"
+
+
 def _taken(item: Wanted) -> Finding:
     """A tenant's own object of that name hurts nobody but the tenant, so it does not stop the rest."""
     theirs = item.ref.cluster != PLATFORM
@@ -242,16 +241,17 @@ def _taken(item: Wanted) -> Finding:
         f"{item.ref} on {where} exists already and is not managed by this provider; it is neither changed nor deleted. "
         f"{'Rename or delete it' if theirs else 'Ask the platform operator to remove it'}; the rest follows by itself."
     )
-    kind = COPY_CONDITIONS[item.ref.kind][0] if item.source else "Installed"
     return Finding(
-        condition=Condition(kind, FALSE, "NameTaken", message), message=message, minor=theirs, blocks=not theirs
+        condition=Condition(_told_by(item), FALSE, "NameTaken", message),
+        message=message,
+        minor=theirs,
+        blocks=not theirs,
     )
 
 
 def _going(item: Wanted) -> Finding:
     message = f"{item.ref} is being deleted by somebody. It is made anew once it is gone. Nothing to do."
-    kind = COPY_CONDITIONS[item.ref.kind][0] if item.source else "Installed"
-    return Finding(condition=Condition(kind, FALSE, "BeingDeleted", message), message=message, error=False)
+    return Finding(condition=Condition(_told_by(item), FALSE, "BeingDeleted", message), message=message, error=False)
 
 
 def _held(ref: Ref) -> Finding:

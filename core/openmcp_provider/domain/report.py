@@ -88,8 +88,7 @@ def report(
     """Return the status to write and the events to record after a pass.
 
     Never Ready while the plan wrote something; nothing at all while what decides is still to be read, or when a step
-    met one
-    of the ordinary conflicts that the next pass mends.
+    met one of the ordinary conflicts that the next pass mends.
     """
     failure = finding_of(provider, snapshot, outcome)
     findings = (*plan.findings, failure) if failure else plan.findings
@@ -182,29 +181,32 @@ def _verdict(
 
 def _said(lead: Finding, findings: tuple[Finding, ...]) -> _Verdict:
     ready = Condition("Ready", FALSE, "ReconcileError" if lead.error else "Reconciling", lead.message)
-    return _Verdict(
-        ready=ready, told=(lead, *(finding for finding in findings if finding is not lead)), stalled=lead.stalled
-    )
+    return _Verdict(ready=ready, told=_lead_first(lead, findings), stalled=lead.stalled)
+
+
+def _lead_first(lead: Finding, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return (lead, *(finding for finding in findings if finding is not lead))
 
 
 def _changing(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> Finding:
     """Return that something is being written, where nothing more telling is known."""
-    what = " ".join(part for part in (provider.title, view.health.installed) if part)
+    installed = view.health.installed
     if view.health.complete:
-        message, condition = (
-            f"Applying changed settings to {what}.",
-            Condition("Installed", TRUE, "Upgrading", view.health.installed),
-        )
+        message = f"Applying changed settings to {_called(provider, installed)}."
+        condition = Condition("Installed", TRUE, "Upgrading", installed)
     else:
-        what = " ".join(part for part in (provider.title, _version(provider, snapshot)) if part)
-        message = f"Installing {what}."
+        message = f"Installing {_called(provider, _version(provider, snapshot))}."
         condition = Condition("Installed", FALSE, "Installing", message)
     return Finding(condition=condition, message=message, error=False)
 
 
 def _ready_message(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> str:
-    what = " ".join(part for part in (provider.title, view.health.installed or _version(provider, snapshot)) if part)
-    return f"{what} is installed and ready."
+    return f"{_called(provider, view.health.installed or _version(provider, snapshot))} is installed and ready."
+
+
+def _called(provider: Provider[S, C], version: str) -> str:
+    """Return title and version; the title alone where no version is known."""
+    return f"{provider.title} {version}" if version else provider.title
 
 
 def _version(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> str:
@@ -218,8 +220,7 @@ def _report_deletion(
         return Report()
     lead = next((finding for finding in findings if not finding.minor), None) or cleaning(provider.title)
     ready = Condition("Ready", FALSE, "Terminating", lead.message)
-    told = (lead, *(finding for finding in findings if finding is not lead))
-    verdict = _Verdict(ready=ready, told=told, stalled=lead.stalled)
+    verdict = _Verdict(ready=ready, told=_lead_first(lead, findings), stalled=lead.stalled)
     return _told(provider, snapshot, verdict, _view(provider, snapshot, now), now)
 
 

@@ -318,10 +318,7 @@ class _Teardown:
 
     def _again(self, step: ReadCluster | ReadPlane, last: datetime | None, wait: timedelta = CHECK_AGAIN) -> None:
         """Repeat a read, but not before `wait` is over."""
-        if last is None or last + wait <= self.draft.now:
-            self.draft.steps.append(step)
-        else:
-            self.draft.look_at(last + wait)
+        self.draft.do_at(self.draft.now if last is None else last + wait, step)
 
     def _sweeps(self, cluster: str) -> bool:
         return any(ref.cluster == cluster and not ref.name for ref, _ in self.owner.unmarked)
