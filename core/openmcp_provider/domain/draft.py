@@ -29,15 +29,11 @@ class Draft:
     known: bool = True
     blocked: bool = False
 
-    def look_in(self, wait: timedelta) -> None:
-        """Look again after `wait` at the latest."""
-        wait = max(wait, timedelta(0))
-        self.look = wait if self.look is None else min(self.look, wait)
-
     def look_at(self, moment: datetime) -> None:
         """Look again at `moment` at the latest; one that has passed is no reason to."""
         if moment > self.now:
-            self.look_in(moment - self.now)
+            wait = moment - self.now
+            self.look = wait if self.look is None else min(self.look, wait)
 
     def do_at(self, due: datetime, step: Step) -> None:
         """Take a step if it is due, else look again when it is."""

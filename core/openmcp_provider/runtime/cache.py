@@ -90,10 +90,6 @@ class Cache(Generic[T]):
         """Return the names of what is held in a namespace, in order."""
         return sorted(self._names.get(namespace, ()))
 
-    def uid(self, key: Key) -> str:
-        """Return the uid of an object, empty if there is none."""
-        return self._uids.get(key, "")
-
     @property
     def values(self) -> Mapping[Key, T]:
         """Everything held."""
