@@ -105,7 +105,8 @@ def bench(session: nox.Session) -> None:
 @nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Choose new versions of the tools: nothing younger than a week, a hash for each file, no addresses."""
-    extras = ("--extra", "controller", "--extra", "cli", "--extra", "testing")
+    names = ("controller", "cli", "lightkube", "kubernetes", "testing")
+    extras = tuple(word for name in names for word in ("--extra", name))
     form = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--exclude-newer", "1 week")
     pinned = ("--upgrade", "--quiet", "--output-file", "requirements/dev.txt", *session.posargs)
     session.run("uv", "pip", "compile", "pyproject.toml", "requirements/dev.in", *extras, *form, *pinned)
