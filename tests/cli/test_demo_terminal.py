@@ -62,7 +62,7 @@ def test_a_real_terminal() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm"}
     master, slave = os.openpty()
     argv = [sys.executable, "-c", code, "demo", "--tenants", "1"]
-    with subprocess.Popen(argv, stdout=slave, stderr=slave, env=environment) as process:  # noqa: S603 - our own
+    with subprocess.Popen(argv, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)
         shown = b""
         with contextlib.suppress(OSError):  # how a terminal says that nobody is at the other end any more

@@ -16,7 +16,7 @@ def program(*argv: str, stdout: int = subprocess.PIPE, code: str = "") -> subpro
     """Run the program in a process of its own, in a locale that knows only ASCII."""
     start = ["-c", code] if code else ["-m", "service_provider_ocm_cli"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C", "PYTHONUTF8": "0"}
-    return subprocess.run(  # noqa: S603 - our own program
+    return subprocess.run(
         [sys.executable, *start, *argv],
         stdout=stdout,
         stderr=subprocess.PIPE,

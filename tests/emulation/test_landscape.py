@@ -79,7 +79,7 @@ def test_logs_do_not_depend_on_the_process() -> None:
     for salt in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": salt, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
         root = Path(__file__).parents[2]
-        done = subprocess.run(  # noqa: S603 - our own interpreter
+        done = subprocess.run(
             [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, check=True
         )
         found.add(done.stdout)

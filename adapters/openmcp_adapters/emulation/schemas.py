@@ -66,6 +66,7 @@ def _enum(*values: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON h
 
 _REFERENCE = _object("name", "namespace", name=_TEXT, namespace=_TEXT)
 _LOCAL = _object("name", name=_TEXT)
+_NAMED = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _CONDITIONS = _list(
     _object(
         "type",
@@ -73,16 +74,21 @@ _CONDITIONS = _list(
         "reason",
         "message",
         "lastTransitionTime",
-        type={"type": "string", "maxLength": 316},
+        type={
+            "type": "string",
+            "maxLength": 316,
+            "pattern": f"^({_NAMED}/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$",
+        },
         status=_enum("True", "False", "Unknown"),
         reason=_REASON,
         message={"type": "string", "maxLength": 32768},
         lastTransitionTime={"type": "string", "format": "date-time"},
         observedGeneration={**_WHOLE, "minimum": 0},
-    ),
-    **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
 )
+_BY_TYPE: Json = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 _SEEN: Json = {"observedGeneration": _WHOLE, "conditions": _CONDITIONS}
+_SEEN_BY_TYPE: Json = {**_SEEN, "conditions": {**_CONDITIONS, **_BY_TYPE}}
 
 
 class Neighbour(NamedTuple):
@@ -132,12 +138,15 @@ _PHASE = _enum("", "Pending", "Granted", "Denied")
 _CLUSTER_REQUEST = _crd(
     CLUSTER_REQUESTS,
     _object("purpose", purpose={"type": "string", "minLength": 1}, waitForClusterDeletion=_FLAG),
-    _object("phase", "observedGeneration", phase=_PHASE, cluster=_REFERENCE, **_SEEN),
+    _object("phase", "observedGeneration", phase=_PHASE, cluster=_REFERENCE, **_SEEN_BY_TYPE),
 )
-_RULE = _open("verbs", verbs=_list(_TEXT), apiGroups=_list(_TEXT), resources=_list(_TEXT))
+_ATOMIC = _list(_TEXT, **{"x-kubernetes-list-type": "atomic"})
+_RULE = _open("verbs", verbs=_ATOMIC, apiGroups=_ATOMIC, resources=_ATOMIC)
 _TOKEN = _object(
-    permissions=_list(_object("rules", name=_TEXT, namespace=_TEXT, rules=_list(_RULE))),
-    roleRefs=_list(_object("kind", "name", kind=_enum("Role", "ClusterRole"), name=_TEXT, namespace=_TEXT)),
+    permissions=_list(_open("rules", name=_TEXT, namespace=_TEXT, rules=_list(_RULE))),
+    roleRefs=_list(
+        _object("kind", "name", kind=_enum("Role", "ClusterRole"), name={**_TEXT, "minLength": 1}, namespace=_TEXT)
+    ),
 )
 _ACCESS_REQUEST = _crd(
     ACCESS_REQUESTS,
@@ -145,7 +154,7 @@ _ACCESS_REQUEST = _crd(
         **_object(clusterRef=_REFERENCE, requestRef=_REFERENCE, token=_TOKEN, oidc=_open(), ttl=_TEXT),
         "oneOf": [{"required": ["token"]}, {"required": ["oidc"]}],
     },
-    _object("phase", "observedGeneration", phase=_PHASE, secretRef=_LOCAL, **_SEEN),
+    _object("phase", "observedGeneration", phase=_PHASE, secretRef=_LOCAL, **_SEEN_BY_TYPE),
     selectable=(".status.phase",),
 )
 _CLUSTER = _crd(
@@ -158,16 +167,21 @@ _CLUSTER = _crd(
         tenancy=_enum("Exclusive", "Shared"),
         kubernetes=_object(version=_TEXT),
     ),
-    _object(
+    _open(
+        "observedGeneration",
+        "phase",
         phase=_enum("Unknown", "Ready", "Not Ready", "Error", "In Deletion", "Error In Deletion"),
         apiServer=_TEXT,
-        **_SEEN,
+        **_SEEN_BY_TYPE,
     ),
 )
 _SERVICE_PROVIDER = _crd(
     SERVICE_PROVIDERS,
     _open(
-        "image", image=_TEXT, verbosity={**_TEXT, "default": "INFO"}, runReplicas={**_WHOLE, "default": 1, "minimum": 1}
+        "image",
+        image={**_TEXT, "minLength": 1},
+        verbosity=_enum("DEBUG", "INFO", "ERROR", "debug", "info", "error", default="INFO"),
+        runReplicas={"type": "integer", "format": "int32", "default": 1, "minimum": 1},
     ),
     _open(
         "observedGeneration",
@@ -200,10 +214,11 @@ _OCI_REPOSITORY = _crd(
     {
         **_object(
             artifact=_object(
-                "path",
-                "url",
-                "revision",
+                "digest",
                 "lastUpdateTime",
+                "path",
+                "revision",
+                "url",
                 path=_TEXT,
                 url=_TEXT,
                 revision=_TEXT,
@@ -221,7 +236,20 @@ _OCI_REPOSITORY = _crd(
         **_UNSEEN,
     },
 )
-_REMEDIATION = _open(retries={"type": "integer"}, remediateLastFailure=_FLAG, strategy=_enum("rollback", "uninstall"))
+_REMEDIATION = _open(retries={"type": "integer"}, remediateLastFailure=_FLAG)
+_UPGRADE_REMEDIATION = _open(**_REMEDIATION["properties"], strategy=_enum("rollback", "uninstall"))
+_REVISION = (
+    "chartName",
+    "chartVersion",
+    "configDigest",
+    "digest",
+    "firstDeployed",
+    "lastDeployed",
+    "name",
+    "namespace",
+    "status",
+    "version",
+)
 _POLICY = _enum("Skip", "Create", "CreateReplace")
 _HELM_RELEASE = _crd(
     HELM_RELEASES,
@@ -234,11 +262,12 @@ _HELM_RELEASE = _crd(
                 "kind",
                 "name",
                 kind=_enum("OCIRepository", "HelmChart", "ExternalArtifact"),
+                apiVersion=_TEXT,
                 name=_NAME,
                 namespace=_SPACE,
             ),
             kubeConfig={
-                **_object(secretRef=_object("name", name=_NAME, key=_TEXT), configMapRef=_LOCAL),
+                **_object(secretRef=_object("name", name=_TEXT, key=_TEXT), configMapRef=_LOCAL),
                 "oneOf": [{"required": ["secretRef"]}, {"required": ["configMapRef"]}],
             },
             releaseName={"type": "string", "minLength": 1, "maxLength": 53},
@@ -249,14 +278,17 @@ _HELM_RELEASE = _crd(
             timeout=_DURATION,
             maxHistory={"type": "integer"},
             install=_open(crds=_POLICY, createNamespace=_FLAG, timeout=_DURATION, remediation=_REMEDIATION),
-            upgrade=_open(crds=_POLICY, cleanupOnFail=_FLAG, timeout=_DURATION, remediation=_REMEDIATION),
+            upgrade=_open(crds=_POLICY, cleanupOnFail=_FLAG, timeout=_DURATION, remediation=_UPGRADE_REMEDIATION),
             rollback=_open(),
             uninstall=_open(keepHistory=_FLAG, timeout=_DURATION),
             values=_ANYTHING,
         ),
         "oneOf": [{"required": ["chart"]}, {"required": ["chartRef"]}],
     },
-    {**_open(history=_list(_open()), storageNamespace=_TEXT, lastHandledReconcileAt=_TEXT, **_SEEN), **_UNSEEN},
+    {
+        **_open(history=_list(_open(*_REVISION)), storageNamespace=_SPACE, lastHandledReconcileAt=_TEXT, **_SEEN),
+        **_UNSEEN,
+    },
 )
 
 NEIGHBOURS: tuple[Neighbour, ...] = (
