@@ -13,7 +13,7 @@ nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "types", "imports", "tests", "docs", "package"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "cluster", "docs", "package"]
 
 WHEEL_STANDS_ALONE = """
 import importlib.metadata, openmcp_provider, service_provider_ocm
@@ -60,9 +60,26 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests: all of them with branch coverage, or what the arguments name."""
+    """Run the tests that need no server: all of them with branch coverage, or what the arguments name."""
     install(session)
-    session.run("pytest", *(session.posargs or ("-n", "auto", "--cov", "--cov-report=term")))
+    everything = ("--ignore=tests/cluster", "-n", "auto", "--cov", "--cov-report=term")
+    session.run("pytest", *(session.posargs or everything))
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Run the tests against real API servers: all of them, or what the arguments name.
+
+    Their programs are those in the folder KUBEBUILDER_ASSETS; else they are built once, which takes minutes.
+    """
+    install(session)
+    why = str(session.run("python", "-m", "openmcp_testing.control_plane", "--missing", silent=True)).strip()
+    if why and os.environ.get("CI"):
+        session.error(why)  # what cannot run in CI has failed
+    if why:
+        session.skip(why)
+    session.run("python", "-m", "openmcp_testing.control_plane")
+    session.run("pytest", *(session.posargs or ("tests/cluster", "-n", "2", "--durations=5")))
 
 
 @nox.session

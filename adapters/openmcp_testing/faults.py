@@ -1,47 +1,21 @@
 """Faults: a decorator on the port that fails calls by plan, before or after they were carried out."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 from openmcp_provider.domain.errors import Unavailable
-from openmcp_provider.domain.objects import Json
-from openmcp_provider.ports import Cluster, Page, Resource, WatchEvent
+from openmcp_provider.ports import Cluster, WatchEvent
+from openmcp_provider.runtime.around import Around, Call
 
 __all__ = ["Call", "Crash", "FaultyCluster", "Injection", "after", "before", "timeout_applied", "timeout_not_applied"]
 
 Answer = TypeVar("Answer")
 
-READS = frozenset({"get", "list", "watch", "served"})
-"""The methods of the port that change nothing."""
-
 
 class Crash(BaseException):
     """The process dies here. No error, so that nothing that handles errors handles it."""
-
-
-class Call(NamedTuple):
-    """One call of the port.
-
-    Attributes:
-        number: Counts all calls, from 0.
-        verb: The method.
-        kind: The kind, with the subresource after a slash.
-        namespace: Of the object or list.
-        name: Of the object; of discovery, the group.
-    """
-
-    number: int
-    verb: str
-    kind: str
-    namespace: str
-    name: str
-
-    @property
-    def writes(self) -> bool:
-        """Whether the call may change something."""
-        return self.verb not in READS
 
 
 @dataclass(kw_only=True)
@@ -49,7 +23,7 @@ class Injection:
     """One entry of the plan.
 
     Attributes:
-        when: The number of the call, or a predicate.
+        when: The number of the call, counted from 0, or a predicate.
         error: Raised, or called with no argument for what is raised.
         applied: The call is carried out first; of a watch, one event is let through.
         times: How often it happens at most; 0 = without end.
@@ -62,11 +36,11 @@ class Injection:
     times: int = 1
     happened: int = 0
 
-    def meets(self, call: Call) -> bool:
-        """Tell whether it happens to this call."""
+    def meets(self, number: int, call: Call) -> bool:
+        """Tell whether it happens to this call, the so-manieth."""
         if self.times and self.happened >= self.times:
             return False
-        return call.number == self.when if isinstance(self.when, int) else self.when(call)
+        return number == self.when if isinstance(self.when, int) else self.when(call)
 
     def happen(self) -> BaseException:
         """Count, and return what is to be raised."""
@@ -98,7 +72,7 @@ def timeout_not_applied(when: int | Callable[[Call], bool]) -> Injection:
     return before(when, lambda: Unavailable("timed out"))
 
 
-class FaultyCluster(Cluster):
+class FaultyCluster(Around):
     """A cluster on which calls fail by plan.
 
     Args:
@@ -107,139 +81,34 @@ class FaultyCluster(Cluster):
     """
 
     def __init__(self, cluster: Cluster, plan: Iterable[Injection] = ()) -> None:
-        self.cluster = cluster
+        super().__init__(cluster)
         self.plan = list(plan)
         self.calls: list[Call] = []
 
-    def _next(
-        self, verb: str, resource: Resource | None, namespace: str, name: str, subresource: str = ""
-    ) -> Injection | None:
-        kind = resource.kind if resource else ""
-        call = Call(len(self.calls), verb, f"{kind}/{subresource}" if subresource else kind, namespace, name)
+    def _next(self, call: Call) -> Injection | None:
+        number = len(self.calls)
         self.calls.append(call)
-        return next((entry for entry in self.plan if entry.meets(call)), None)
+        return next((entry for entry in self.plan if entry.meets(number, call)), None)
 
-    @staticmethod
-    async def _carry_out(injection: Injection | None, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def around(self, call: Call, carry_out: Callable[[Cluster], Awaitable[Answer]]) -> Answer:
+        """Fail a call before or after it is carried out, or carry it out."""
+        injection = self._next(call)
         if injection and not injection.applied:
             raise injection.happen()
-        answer = await call()
+        answer = await carry_out(self.cluster)
         if injection:
             raise injection.happen()
         return answer
 
-    async def get(self, resource: Resource, name: str, namespace: str = "") -> Json:
-        """Return one object."""
-        found = self._next("get", resource, namespace, name)
-        return await self._carry_out(found, lambda: self.cluster.get(resource, name, namespace))
-
-    async def list(
-        self,
-        resource: Resource,
-        *,
-        namespace: str = "",
-        labels: str = "",
-        fields: str = "",
-        limit: int = 500,
-        token: str = "",
-        metadata_only: bool = False,
-    ) -> Page:
-        """Return a page of a list."""
-        found = self._next("list", resource, namespace, "")
-        return await self._carry_out(
-            found,
-            lambda: self.cluster.list(
-                resource,
-                namespace=namespace,
-                labels=labels,
-                fields=fields,
-                limit=limit,
-                token=token,
-                metadata_only=metadata_only,
-            ),
-        )
-
-    async def watch(
-        self, resource: Resource, *, resource_version: str, namespace: str = "", labels: str = "", fields: str = ""
+    async def around_watch(
+        self, call: Call, begin: Callable[[Cluster], AsyncGenerator[WatchEvent, None]]
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Yield events."""
-        found = self._next("watch", resource, namespace, "")
-        if found and not found.applied:
-            raise found.happen()
-        stream = self.cluster.watch(
-            resource, resource_version=resource_version, namespace=namespace, labels=labels, fields=fields
-        )
-        async with aclosing(stream):
-            async for event in stream:
+        """Fail a watch at its beginning or after its first event, or pass it on."""
+        injection = self._next(call)
+        if injection and not injection.applied:
+            raise injection.happen()
+        async with aclosing(begin(self.cluster)) as events:
+            async for event in events:
                 yield event
-                if found:
-                    raise found.happen()
-
-    async def create(
-        self, resource: Resource, manifest: Json, *, subresource: str = "", name: str = "", manager: str = ""
-    ) -> Json:
-        """POST an object or a subresource."""
-        metadata = manifest.get("metadata") or {}
-        called = name or metadata.get("name", "")
-        found = self._next("create", resource, metadata.get("namespace", ""), called, subresource)
-        return await self._carry_out(
-            found,
-            lambda: self.cluster.create(resource, manifest, subresource=subresource, name=name, manager=manager),
-        )
-
-    async def update(self, resource: Resource, manifest: Json, *, subresource: str = "", manager: str = "") -> Json:
-        """PUT an object."""
-        metadata = manifest["metadata"]
-        found = self._next("update", resource, metadata.get("namespace", ""), metadata["name"], subresource)
-        return await self._carry_out(
-            found, lambda: self.cluster.update(resource, manifest, subresource=subresource, manager=manager)
-        )
-
-    async def patch(
-        self,
-        resource: Resource,
-        name: str,
-        namespace: str = "",
-        *,
-        kind: Literal["json", "merge"],
-        body: Json | Sequence[Json],
-        subresource: str = "",
-        manager: str = "",
-    ) -> Json:
-        """Send a JSON or merge patch."""
-        found = self._next("patch", resource, namespace, name, subresource)
-        return await self._carry_out(
-            found,
-            lambda: self.cluster.patch(
-                resource, name, namespace, kind=kind, body=body, subresource=subresource, manager=manager
-            ),
-        )
-
-    async def apply(
-        self, resource: Resource, manifest: Json, *, manager: str, force: bool = True, uid: str = ""
-    ) -> Json:
-        """Apply our fields server-side."""
-        metadata = manifest["metadata"]
-        found = self._next("apply", resource, metadata.get("namespace", ""), metadata["name"])
-        return await self._carry_out(
-            found, lambda: self.cluster.apply(resource, manifest, manager=manager, force=force, uid=uid)
-        )
-
-    async def delete(
-        self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", resource_version: str = ""
-    ) -> Json | None:
-        """Delete an object."""
-        found = self._next("delete", resource, namespace, name)
-        return await self._carry_out(
-            found,
-            lambda: self.cluster.delete(resource, name, namespace, uid=uid, resource_version=resource_version),
-        )
-
-    async def served(self, group: str) -> Sequence[Resource]:
-        """Return the kinds of a group."""
-        found = self._next("served", None, "", group)
-        return await self._carry_out(found, lambda: self.cluster.served(group))
-
-    async def close(self) -> None:
-        """Give every connection back."""
-        await self.cluster.close()
+                if injection:
+                    raise injection.happen()

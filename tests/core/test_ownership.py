@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from openmcp_provider.domain.copies import digest_of
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, dig
-from openmcp_provider.domain.ownership import WAVE, Live, Owner, marks, observe, owns_beyond, take_over_patch
+from openmcp_provider.domain.ownership import (
+    WAVE,
+    Live,
+    Owner,
+    marks,
+    observe,
+    owns_beyond,
+    take_over_patch,
+    without_emptied,
+)
 from openmcp_provider.domain.plan import Apply
 from openmcp_provider.provider import Copy, Item, Tenant
 from tests.core.second import SPACE, Beacon, BeaconConfig, BeaconSpec
@@ -316,6 +325,49 @@ def test_a_key_that_the_server_filled_in_is_not_beyond() -> None:
     assert owns_beyond(owned, {"ports": [{"containerPort": 80, "protocol": "UDP"}]})
     assert owns_beyond(owned, {"ports": [{"containerPort": 81}]})
     assert owns_beyond(owned, {"ports": [{}]})
+
+
+# -- emptied maps -----------------------------------------------------------------------------------------------------
+
+maps = st.recursive(
+    st.integers(1, 2), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
+)
+
+
+def holding(before: Fields, *, operation: str = "Apply") -> Live:
+    """Return an object whose spec is `before`, all of it ours."""
+    return observe(having(entry(operation, {"f:spec": fields_of(before)}), spec=before), OWN)
+
+
+def emptied(wanted: object, live: object) -> bool:
+    """Tell whether any map that is empty in `wanted` is there with something in it."""
+    if not isinstance(wanted, dict) or not isinstance(live, dict):
+        return False
+    return (not wanted and bool(live)) or any(emptied(value, live.get(key)) for key, value in wanted.items())
+
+
+@given(st.dictionaries(st.sampled_from("abc"), maps), st.dictionaries(st.sampled_from("abc"), maps, min_size=1))
+@pytest.mark.parametrize("operation", ["Apply", "Update"])
+def test_no_map_of_ours_is_emptied_and_two_writes_bring_what_is_wanted(
+    operation: str, before: Fields, after: Fields
+) -> None:
+    """The first write empties no map that holds something of ours, the second is what is wanted."""
+    wanted = {"spec": {"kept": 1, **after}}
+    first = without_emptied(wanted, holding({"kept": 1, **before}, operation=operation))
+
+    assert not emptied(first["spec"], {"kept": 1, **before})
+    assert wanted == without_emptied(wanted, holding(dict(first["spec"])))
+
+
+def test_an_empty_map_that_others_fill_is_left_to_them() -> None:
+    """What is in a map that is wanted empty may be somebody else's: nothing would be emptied."""
+    theirs = having(
+        entry("Apply", {"f:spec": {"f:a": {}}}),
+        entry("Apply", {"f:spec": {"f:a": {"f:b": {}}}}, OTHER),
+        spec={"a": {"b": 1}},
+    )
+
+    assert {"spec": {"a": {}}} == without_emptied({"spec": {"a": {}}}, observe(theirs, OWN))
 
 
 # -- taking over -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 import ssl
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,10 @@ class ApiServer:
         binaries: The programs.
         etcd: Where it keeps its objects.
         folder: For certificates and logs.
+
+    Attributes:
+        url: Its address.
+        admin_token: By which it knows an admin where no client certificate reaches it: behind a proxy.
     """
 
     def __init__(self, name: str, *, binaries: Binaries, etcd: Etcd, folder: Path) -> None:
@@ -84,6 +89,7 @@ class ApiServer:
         self._folder = folder
         self._binaries = binaries
         self._authority = Authority()
+        self.admin_token = secrets.token_urlsafe(32)
         self._tls: ssl.SSLContext | None = None
         self._process: Process | None = None
         self._managers: list[Process] = []
@@ -95,6 +101,7 @@ class ApiServer:
             "tls.key": serving.key,
             "accounts.key": new_key(),
             "audit-policy.json": json.dumps(_POLICY).encode(),
+            "tokens.csv": f'{self.admin_token},admin,admin,"{ADMINS}"\n'.encode(),
         }
         for file, content in files.items():
             self._write(file, content)
@@ -108,6 +115,7 @@ class ApiServer:
             f"--tls-cert-file={folder / 'tls.crt'}",
             f"--tls-private-key-file={folder / 'tls.key'}",
             f"--client-ca-file={folder / 'ca.crt'}",
+            f"--token-auth-file={folder / 'tokens.csv'}",
             "--authorization-mode=RBAC",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={folder / 'accounts.key'}",

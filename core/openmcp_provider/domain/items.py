@@ -13,7 +13,7 @@ from openmcp_provider.domain.desired import Desired, Wanted
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting
-from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, owns_beyond
+from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, owns_beyond, without_emptied
 from openmcp_provider.domain.plan import Apply, Create, Delete, Patch, ReadCluster, TakeOver
 from openmcp_provider.domain.snapshot import Content, NotRead, Snapshot, Unreachable
 
@@ -154,17 +154,18 @@ class _Writer:
             self._namespace(item)
             self.draft.steps.append(Apply(ref=item.ref, manifest=manifest, sealed=sealed, why="it does not exist"))
             return
+        body = without_emptied(manifest, live)
         if live.legacy:
             why = "an older program wrote it"
             self.draft.steps.append(TakeOver(ref=item.ref, uid=live.uid, why=why))
-            self.draft.steps.append(Apply(ref=item.ref, manifest=manifest, uid=live.uid, sealed=sealed, why=why))
+            self.draft.steps.append(Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why))
             return
         owned = {path for path in live.owns or () if not (sealed and path[0] in {"f:data", "f:binaryData"})}
         changed = stale or difference(manifest, live.object)
         beyond = owns_beyond(owned, manifest)
         if changed or beyond:
             why = f"{changed} is not as wanted" if changed else f"{beyond} is no longer wanted"
-            self.draft.steps.append(Apply(ref=item.ref, manifest=manifest, uid=live.uid, sealed=sealed, why=why))
+            self.draft.steps.append(Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why))
 
     def _namespace(self, item: Wanted) -> None:
         """Make the namespace first, once a pass; one that exists is as good."""

@@ -25,6 +25,7 @@ __all__ = [
     "observe",
     "owns_beyond",
     "take_over_patch",
+    "without_emptied",
 ]
 
 WAVE = "openmcp.cloud/wave"
@@ -140,6 +141,32 @@ def observe(obj: Json, manager: str) -> Live:
 def owns_beyond(owned: Iterable[Path], manifest: Json) -> str:
     """Return the first field, dotted, that is owned but not in the manifest; empty if there is none."""
     return next((_dotted(path) for path in sorted(owned) if not _holds(manifest, path)), "")
+
+
+def without_emptied(manifest: Json, live: Live) -> Json:
+    """Return the manifest without the empty maps that hold something of ours now; most often the manifest itself.
+
+    A server that is told to empty a map makes it null, or refuses where the schema allows no null; and null takes a
+    default of a Helm chart away, which an empty map leaves. So the map goes first, and comes back empty in the next
+    write, which finds nothing of ours in it any more.
+    """
+    parents = {path[:end] for path in live.owns or () for end in range(1, len(path))}
+    return _filled(manifest, live.object, (), None if live.legacy else parents)
+
+
+def _filled(wanted: Json, live: object, path: Path, parents: set[Path] | None) -> Json:
+    """Leave out what would be emptied; no parents = everything that is there counts as ours."""
+    kept = {}
+    for key, value in wanted.items():
+        at = (*path, f"f:{key}")
+        below = live.get(key) if isinstance(live, MAPPING) else None
+        if isinstance(value, MAPPING) and isinstance(below, MAPPING) and below:
+            left = _filled(value, below, at, parents)
+            if left or (parents is not None and at not in parents):
+                kept[key] = left
+        else:
+            kept[key] = value
+    return wanted if len(kept) == len(wanted) and all(kept[key] is wanted[key] for key in kept) else kept
 
 
 def take_over_patch(obj: Json, manager: str) -> tuple[Json, ...]:
