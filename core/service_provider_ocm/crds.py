@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from openmcp_provider.domain.definitions import CLUSTER, SCHEMA
 from openmcp_provider.provider import Edition, Json
 
 __all__ = ["crds"]
+
+NUMBER = "1"
+"""Of the schemas; to be raised with every change of them."""
 
 _TEXT: Json = {"type": "string"}
 _INT64: Json = {"type": "integer", "format": "int64"}
@@ -98,7 +102,11 @@ def _crd(edition: Edition, cluster: str, scope: str, names: Json, version: Json)
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{names['plural']}.{edition.group}", "labels": {"openmcp.cloud/cluster": cluster}},
+        "metadata": {
+            "name": f"{names['plural']}.{edition.group}",
+            "labels": {CLUSTER: cluster},
+            "annotations": {SCHEMA: NUMBER},
+        },
         "spec": {"group": edition.group, "names": names, "scope": scope, "versions": [complete]},
     }
 

@@ -9,10 +9,24 @@ from enum import Enum, auto
 
 from openmcp_provider.domain.desired import ACCESS_API
 from openmcp_provider.domain.names import MANAGED_BY, request_name, shorten
-from openmcp_provider.domain.objects import Json, deleting, dig, generation, labels
+from openmcp_provider.domain.objects import Json, deleting, dig, generation, labels, uid
 from openmcp_provider.provider import Edition
 
-__all__ = ["Onboarding", "Progress", "Standing", "onboarding_access", "progress_of"]
+__all__ = [
+    "INIT",
+    "RUN",
+    "Onboarding",
+    "Progress",
+    "Standing",
+    "init_rules",
+    "onboarding_access",
+    "progress_of",
+    "regrant",
+    "run_rules",
+]
+
+INIT, RUN = "onboarding-init", "onboarding-run"
+"""The local names of the two accesses."""
 
 PURPOSE = "onboarding"
 
@@ -74,6 +88,43 @@ def onboarding_access(edition: Edition, local_name: str, namespace: str, rules: 
             "spec": {"requestRef": target, "token": token},
         },
     )
+
+
+def init_rules() -> tuple[Json, ...]:
+    """Return what `init` may do on the onboarding cluster: look after definitions."""
+    verbs = ["get", "create", "patch", "update"]
+    return ({"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": verbs},)
+
+
+def run_rules(edition: Edition) -> tuple[Json, ...]:
+    """Return what `run` may do on the onboarding cluster: serve instances, tell of them, and look at one Lease.
+
+    The Lease is the older program's, beside which we do not work.
+    """
+    group, plural = [edition.group], edition.plural
+    return (
+        {"apiGroups": group, "resources": [plural], "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": group, "resources": [f"{plural}/status"], "verbs": ["patch"]},
+        {"apiGroups": group, "resources": [f"{plural}/finalizers"], "verbs": ["update"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [edition.lease],
+            "verbs": ["get"],
+        },
+    )
+
+
+def regrant(wanted: Onboarding, access: Json) -> Json | None:
+    """Return the merge patch that makes an AccessRequest ask for what is wanted; None if it does already."""
+    asked, found = (dig(one, "spec", "token", "permissions") for one in (wanted.access, access))
+    if asked == found:
+        return None
+    return {
+        "metadata": {"uid": uid(access), "resourceVersion": access["metadata"]["resourceVersion"]},
+        "spec": {"token": {"permissions": asked}},
+    }
 
 
 def progress_of(wanted: Onboarding, request: Json | None, access: Json | None) -> Standing:

@@ -11,9 +11,11 @@ __all__ = [
     "ACCESS_REQUESTS",
     "CLUSTERS",
     "CLUSTER_REQUESTS",
+    "CRDS",
     "EVENTS",
     "NAMESPACES",
     "SECRETS",
+    "SERVICE_PROVIDERS",
     "Resources",
     "instances",
     "provider_configs",
@@ -22,9 +24,11 @@ __all__ = [
 ACCESS_REQUESTS = Resource(ACCESS_API, "AccessRequest", "accessrequests")
 CLUSTER_REQUESTS = Resource(ACCESS_API, "ClusterRequest", "clusterrequests")
 CLUSTERS = Resource(ACCESS_API, "Cluster", "clusters")
+CRDS = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 EVENTS = Resource("events.k8s.io/v1", "Event", "events")
 NAMESPACES = Resource("v1", "Namespace", "namespaces", namespaced=False)
 SECRETS = Resource("v1", "Secret", "secrets")
+SERVICE_PROVIDERS = Resource("openmcp.cloud/v1alpha1", "ServiceProvider", "serviceproviders", namespaced=False)
 CONFIG_MAPS = Resource("v1", "ConfigMap", "configmaps")
 
 

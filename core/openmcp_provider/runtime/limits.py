@@ -1,0 +1,51 @@
+"""How often one client may ask one cluster: a bucket of tokens that fills at a steady rate."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from openmcp_provider.ports import Clock, Cluster, WatchEvent
+from openmcp_provider.runtime.around import Around, Call
+
+__all__ = ["RateLimited"]
+
+T = TypeVar("T")
+
+
+class RateLimited(Around):
+    """Makes calls wait for their turn, in the order in which they come.
+
+    Args:
+        cluster: What carries the calls out.
+        clock: The time.
+        rate: Calls a second, in the long run.
+        burst: How many may go at once after a silence.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Clock, *, rate: float = 20.0, burst: int = 40) -> None:
+        super().__init__(cluster)
+        self._clock = clock
+        self._rate = rate
+        self._burst = burst
+        self._free = clock.monotonic() - burst / rate
+        """When the last token taken is free, counted as if the bucket were a queue of moments."""
+
+    async def around(self, call: Call, carry_out: Callable[[Cluster], Awaitable[T]]) -> T:
+        """Carry a call out when it is its turn."""
+        await self._turn()
+        return await carry_out(self.cluster)
+
+    async def around_watch(
+        self, call: Call, begin: Callable[[Cluster], AsyncGenerator[WatchEvent, None]]
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Begin a watch when it is its turn."""
+        await self._turn()
+        async with aclosing(begin(self.cluster)) as events:
+            async for event in events:
+                yield event
+
+    async def _turn(self) -> None:
+        now = self._clock.monotonic()
+        self._free = max(self._free, now - self._burst / self._rate) + 1.0 / self._rate
+        if self._free > now:
+            await self._clock.sleep(self._free - now)
