@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from openmcp_testing.control_plane import ApiServer, Binaries, ControlPlane, find, install
+from tests.cluster.estate import Servers, start_servers
 
 
 def pytest_report_header() -> str:
@@ -33,3 +34,9 @@ def plane(binaries: Binaries) -> Iterator[ControlPlane]:
 def server(plane: ControlPlane) -> ApiServer:
     """An API server that tests share: each keeps to namespaces of its own and leaves the server running."""
     return plane.api_server("shared")
+
+
+@pytest.fixture(scope="session")
+def servers(plane: ControlPlane) -> Servers:
+    """A platform, an onboarding cluster and a control plane."""
+    return start_servers(plane)
