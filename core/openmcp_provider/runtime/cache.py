@@ -47,6 +47,12 @@ class Cache(Generic[T]):
         clock: For signs of life.
         randomness: For jitter.
         failed: Told every error of list and watch, before the next try.
+
+    Attributes:
+        selection: What.
+        synced: Set once everything was listed.
+        lists: How often it was.
+        failure: The last error, until the server is heard of again.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Cache(Generic[T]):
         self.selection = selection
         self.synced = asyncio.Event()
         self.lists = 0
+        self.failure: PortError | None = None
         self._cluster = cluster
         self._keep = keep
         self._changed = changed
@@ -120,6 +127,7 @@ class Cache(Generic[T]):
             except Expired:
                 self._version = ""
             except PortError as error:
+                self.failure = error
                 self._failed(error)
                 await self._clock.sleep(self._wait(error))
 
@@ -133,6 +141,7 @@ class Cache(Generic[T]):
     def _alive(self) -> None:
         self._sign = self._clock.monotonic()
         self._failures = 0
+        self.failure = None
 
     async def _list(self) -> None:
         found: dict[Key, Json] = {}

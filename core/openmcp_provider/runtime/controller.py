@@ -28,6 +28,7 @@ from openmcp_provider.runtime.cache import Cache, Key, Selection
 from openmcp_provider.runtime.configs import ConfigKeeper
 from openmcp_provider.runtime.executor import Executor, Written
 from openmcp_provider.runtime.holds import Holds
+from openmcp_provider.runtime.observing import Observer, QueueObserver
 from openmcp_provider.runtime.queue import Queue
 from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS, Resources, instances, provider_configs
 from openmcp_provider.runtime.tenants import Tenants
@@ -76,16 +77,6 @@ class Settings:
     most_clients: int = 1000
 
 
-class Observer:
-    """Told of every pass; does nothing by itself."""
-
-    def passed(self, key: Key, plan: Plan, outcome: Done | Failed, told: Report) -> None:
-        """A pass ended."""
-
-    def crashed(self, key: Key, error: Exception) -> None:
-        """A pass met a mistake in the program; it is tried again with a back-off."""
-
-
 class Controller(Generic[S, C]):
     """Serves every instance of a provider.
 
@@ -94,16 +85,22 @@ class Controller(Generic[S, C]):
         ports: What it works with.
         settings: How.
         observer: Told of every pass.
+        queue_observer: Told what becomes of tenants in the queue.
     """
 
     def __init__(
-        self, provider: Provider[S, C], ports: Ports, settings: Settings, observer: Observer | None = None
+        self,
+        provider: Provider[S, C],
+        ports: Ports,
+        settings: Settings,
+        observer: Observer | None = None,
+        queue_observer: QueueObserver | None = None,
     ) -> None:
         self._provider = provider
         self._ports = ports
         self._settings = settings
         self._observer = observer or Observer()
-        self._queue: Queue[Key] = Queue(ports.randomness)
+        self._queue: Queue[Key] = Queue(ports.randomness, observer=queue_observer)
         self._tenants = Tenants(settings.most_clients)
         self._reads: dict[Key, Reads] = {}
         self._met: dict[Key, float] = {}
@@ -184,6 +181,7 @@ class Controller(Generic[S, C]):
         keep: Callable[[Json], Any],
         changed: Callable[[Key, Any, Any], None],
     ) -> Cache[Any]:
+        where = ONBOARDING if cluster is self._ports.onboarding else PLATFORM
         return Cache(
             cluster,
             selection,
@@ -191,6 +189,7 @@ class Controller(Generic[S, C]):
             changed=changed,
             clock=self._ports.clock,
             randomness=self._ports.randomness,
+            failed=lambda error: self._observer.watch_failed(where, selection.resource.kind, error),
         )
 
     def _owned_selection(self, owned: Owned, own: str) -> Selection:
@@ -229,7 +228,8 @@ class Controller(Generic[S, C]):
 
     # -- what wakes whom ---------------------------------------------------------------------------------------------
 
-    def _instance_changed(self, key: Key, _: object, after: Json | None) -> None:
+    def _instance_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
+        self._observer.changed(key, before, after)
         home = tenant_namespace(key.name, key.namespace)
         if after is not None:
             self._homes[home] = key
@@ -268,15 +268,18 @@ class Controller(Generic[S, C]):
 
     async def _turn(self, key: Key) -> None:
         """Do one pass and queue what follows from it."""
+        self._observer.began(key)
         try:
             async with asyncio.timeout(self._settings.pass_deadline):
                 await self._pass(key)
         except TimeoutError:
+            self._observer.late(key)
             self._queue.add_failed(key)
         except Exception as error:  # noqa: BLE001 - a mistake in one tenant's pass must not stop the others
             self._observer.crashed(key, error)
             self._queue.add_failed(key)
         finally:
+            self._observer.ended(key)
             self._slots.release()
             self._queue.done(key)
             if self.caches.instances.get(key) is None:  # it went while the pass was under way
@@ -303,6 +306,8 @@ class Controller(Generic[S, C]):
         told = report(self._provider, snapshot, plan, outcome, self._ports.clock.now())
         self._observer.passed(key, plan, outcome, told)
         error = await self._tell(key, snapshot, told)
+        if error is not None:
+            self._observer.untold(key, error)
         self._next(key, plan, outcome, error)
 
     async def _sources_missing(self, key: Key, snapshot: Snapshot[S, C]) -> bool:

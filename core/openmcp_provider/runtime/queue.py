@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from openmcp_provider.ports import Randomness
+from openmcp_provider.runtime.observing import QueueObserver
 
 __all__ = ["Queue"]
 
@@ -23,10 +24,19 @@ class Queue(Generic[K]):
         randomness: For jitter.
         first: Seconds after the first failure.
         longest: The most seconds.
+        observer: Told what becomes of the keys.
     """
 
-    def __init__(self, randomness: Randomness, *, first: float = 1.0, longest: float = 300.0) -> None:
+    def __init__(
+        self,
+        randomness: Randomness,
+        *,
+        first: float = 1.0,
+        longest: float = 300.0,
+        observer: QueueObserver | None = None,
+    ) -> None:
         self._randomness = randomness
+        self._observer = observer or QueueObserver()
         self._first = first
         self._longest = longest
         self._waiting: OrderedDict[K, None] = OrderedDict()
@@ -46,10 +56,13 @@ class Queue(Generic[K]):
 
     def add(self, key: K) -> None:
         """Queue a key now."""
+        if key in self._waiting or key in self._again:
+            return
+        self._observer.added(key)
         if key in self._working:
             self._again.add(key)
             return
-        self._waiting.setdefault(key)
+        self._waiting[key] = None
         self._filled.set()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -65,6 +78,7 @@ class Queue(Generic[K]):
 
     def add_failed(self, key: K, at_least: float = 0.0) -> float:
         """Queue a key after its next back-off; return the seconds."""
+        self._observer.retried(key)
         failures = self._failures.get(key, 0)
         self._failures[key] = min(failures + 1, 30)
         longest = min(self._longest, self._first * 2.0**failures)
@@ -78,6 +92,7 @@ class Queue(Generic[K]):
 
     def drop(self, key: K) -> None:
         """Forget everything about a key that is no more."""
+        self._observer.dropped(key)
         self.forget(key)
         self._waiting.pop(key, None)
         self._again.discard(key)
@@ -91,6 +106,7 @@ class Queue(Generic[K]):
             self._filled.clear()
             await self._filled.wait()
         key, _ = self._waiting.popitem(last=False)
+        self._observer.taken(key)
         self._working.add(key)
         timer = self._timers.pop(key, None)
         if timer is not None:
@@ -99,10 +115,12 @@ class Queue(Generic[K]):
 
     def done(self, key: K) -> None:
         """Say that the work on a key is over."""
+        self._observer.done(key)
         self._working.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self.add(key)
+            self._waiting[key] = None
+            self._filled.set()
 
     def _due(self, key: K) -> None:
         del self._timers[key]
