@@ -149,4 +149,5 @@ def _ready(field: str) -> str:
 
 
 def _column(name: str, path: str, description: str, kind: str = "string", priority: int = 0) -> Json:
-    return {"name": name, "type": kind, "jsonPath": path, "description": description, "priority": priority}
+    column = {"name": name, "type": kind, "jsonPath": path, "description": description}
+    return {**column, "priority": priority} if priority else column  # servers leave 0 out

@@ -8,10 +8,11 @@ import pytest
 
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import Json, generation
+from openmcp_provider.runtime.resources import SECRETS
 from service_provider_ocm import pull_secret_copy_name
 from tests.cluster.clients import CLIENTS
 from tests.cluster.clients import play as run
-from tests.cluster.estate import RELEASES, SECRETS, SOURCES, Estate, Servers, estate, ours, until
+from tests.cluster.estate import RELEASES, SOURCES, Estate, Servers, estate, ours, until
 
 GO = "service-provider-ocm"
 FLUX = "sp-ocm-k8s-toolkit"

@@ -66,7 +66,7 @@ def test_an_api_server_accepts_it(crd: Json) -> None:
 def test_columns() -> None:
     """PHASE stays the second column, which scripts read; the reasons come with -o wide."""
     (version,) = INSTANCES["versions"]
-    columns = [(column["name"], column["priority"]) for column in version["additionalPrinterColumns"]]
+    columns = [(column["name"], column.get("priority", 0)) for column in version["additionalPrinterColumns"]]
 
     assert columns == [
         ("Phase", 0),

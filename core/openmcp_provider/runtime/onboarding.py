@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from openmcp_provider.domain.objects import Json
@@ -25,7 +26,7 @@ from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS
 
 __all__ = ["NoAccess", "OnboardingAccess"]
 
-POLL = 10.0  # seconds, as the older program
+FIRST_POLL, LONGEST_POLL = 1.0, 10.0  # seconds; the older program looks every ten
 PATIENCE = 1800.0
 REREAD = 5.0
 """Seconds between two looks for newer credentials, however many calls are refused meanwhile."""
@@ -71,8 +72,8 @@ class OnboardingAccess:
         self._looked = -REREAD
         self._lock = asyncio.Lock()
         self._cluster: Renewing | None = None
-        self.expires: float | None = None
-        """When the credentials end, as seconds since the epoch; None = nobody said."""
+        self.expires: datetime | None = None
+        """When the credentials end; None = nobody said."""
 
     @property
     def cluster(self) -> Renewing:
@@ -92,7 +93,7 @@ class OnboardingAccess:
             NoAccess: it was denied, or is not granted in time.
         """
         end = self._clock.monotonic() + patience
-        said = ""
+        said, pause = "", FIRST_POLL
         while True:
             try:
                 standing = await self._ask()
@@ -108,9 +109,10 @@ class OnboardingAccess:
             if message != said:
                 said = message
                 self._told(f"waiting for access to the onboarding cluster: {message}")
-            if self._clock.monotonic() + POLL > end:
+            if self._clock.monotonic() + pause > end:
                 raise NoAccess(f"no access to the onboarding cluster after {patience / 60:.0f} minutes: {message}")
-            await self._clock.sleep(POLL)
+            await self._clock.sleep(pause)
+            pause = min(2.0 * pause, LONGEST_POLL)
 
     async def existing(self) -> Renewing:
         """Return the onboarding cluster by an access that is there already; ask for nothing.
@@ -188,17 +190,16 @@ class OnboardingAccess:
                     self._take(secret)
             return self.cluster.cluster is not before
 
-    async def _read(self) -> tuple[Cluster, str, float | None] | None:
+    async def _read(self) -> tuple[Cluster, str, datetime | None] | None:
         secret = await self._get(SECRETS, self._secret, self._wanted.access["metadata"]["namespace"])
         return self._client_of(secret)
 
-    def _client_of(self, secret: Json | None) -> tuple[Cluster, str, float | None] | None:
+    def _client_of(self, secret: Json | None) -> tuple[Cluster, str, datetime | None] | None:
         kept, content = kubeconfig_of(secret, self._secret, "", self._clock.now())
         if not kept.usable:
             return None
-        expires = kept.expires.timestamp() if kept.expires else None
         try:
-            return self._factory.connect(content), kept.digest, expires
+            return self._factory.connect(content), kept.digest, kept.expires
         except ValueError as error:
             raise NoAccess(f"the kubeconfig of the onboarding cluster cannot be used: {error}") from None
 

@@ -1,23 +1,25 @@
 """What the controller would do now, on the live clusters, without doing it."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from openmcp_provider.domain.plan import Done, Failed, Plan, ReadCluster, ReadKubeconfig, ReadPlane
 from openmcp_provider.domain.reconcile import reconcile
 from openmcp_provider.domain.report import Report, report
-from openmcp_provider.domain.snapshot import Snapshot
-from openmcp_provider.ports import PortError
+from openmcp_provider.domain.snapshot import Invalid, Missing, Snapshot, Valid
+from openmcp_provider.ports import Cluster, Forbidden, PortError
+from openmcp_provider.runtime.around import Around, Call
 from openmcp_provider.runtime.cache import Key
 from openmcp_provider.runtime.controller import Controller
 from openmcp_provider.runtime.views import Reads
 
-__all__ = ["Foreseen", "Preview", "Unreadable"]
+__all__ = ["Foreseen", "Preview", "ReadOnly", "Unreadable"]
 
 S = TypeVar("S")
 C = TypeVar("C")
+T = TypeVar("T")
 
 _LOOKS = (ReadKubeconfig, ReadCluster, ReadPlane)
 ROUNDS = 10
@@ -35,7 +37,7 @@ class Foreseen(Generic[S, C]):
     Attributes:
         key: The tenant.
         snapshot: What is known of it.
-        plan: The writes that are due; what had to be read was read.
+        plan: What is due; what had to be read was read, or could not be.
         told: What it would be told.
         failure: Why something could not be read; None = everything was.
     """
@@ -72,6 +74,10 @@ class Preview(Controller[S, C]):
                 self._group = None
                 await self._tenants.close()
 
+    def config(self) -> Valid[C] | Invalid | Missing:
+        """Return the ProviderConfig as it was found."""
+        return self._view.config()
+
     async def _fill(self, patience: float) -> None:
         for cache in self.caches.all():
             try:
@@ -100,9 +106,22 @@ class Preview(Controller[S, C]):
         now = self._ports.clock.now()
         plan = reconcile(self._provider, snapshot, now)
         told = report(self._provider, snapshot, plan, Done(), now)
-        writes = replace(plan, steps=tuple(step for step in plan.steps if not isinstance(step, _LOOKS)))
-        return Foreseen(key=key, snapshot=snapshot, plan=writes, told=told, failure=failure)
+        return Foreseen(key=key, snapshot=snapshot, plan=plan, told=told, failure=failure)
 
 
 async def _await(doing: Awaitable[None]) -> None:
     await doing
+
+
+class ReadOnly(Around):
+    """A cluster that nothing is written to. What a preview must ask by POST, its own rights, is let through."""
+
+    async def around(self, call: Call, carry_out: Callable[[Cluster], Awaitable[T]]) -> T:
+        """Carry a read out.
+
+        Raises:
+            Forbidden: it is a write.
+        """
+        if call.writes and call.kind != "SelfSubjectAccessReview":
+            raise Forbidden(f"a preview writes nothing: {call.verb} {call.kind} {call.namespace}/{call.name}")
+        return await carry_out(self.cluster)
