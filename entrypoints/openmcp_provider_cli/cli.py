@@ -10,6 +10,7 @@ from typing import TypeVar
 from openmcp_provider.domain.legal import check_label
 from openmcp_provider.provider import Provider
 from openmcp_provider_cli.demo_flags import EXAMPLES, add_demo
+from openmcp_provider_cli.options import add_program, as_flags
 
 __all__ = ["DONE", "FAILED", "WRONG", "main"]
 
@@ -20,7 +21,7 @@ DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes: done; what was asked did not happen; wrong input or usage."""
 
 NAMESPACE = "openmcp-system"
-EXTRA = {"attr", "attrs", "cattrs", "yaml"}
+EXTRA = {"attr", "attrs", "cattrs", "prometheus_client", "yaml"}
 
 
 def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, examples: Path = EXAMPLES) -> int:
@@ -35,11 +36,13 @@ def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, example
         The exit code.
     """
     try:
-        arguments = _parser(provider).parse_args(argv)
+        arguments = _parser(provider).parse_args(as_flags(sys.argv[1:] if argv is None else argv))
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else WRONG
     try:
-        return _demo(provider, arguments, examples) if arguments.command == "demo" else _render(provider, arguments)
+        if arguments.command == "demo":
+            return _demo(provider, arguments, examples)
+        return _render(provider, arguments) if arguments.command == "render" else _program(provider, arguments)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
@@ -87,7 +90,28 @@ def _parser(provider: Provider[S, C]) -> argparse.ArgumentParser:
     )
     render.add_argument("--show-secrets", action="store_true", help="print the values of Secrets")
     add_demo(commands, provider.edition)
+    add_program(commands, provider.edition)
     return parser
+
+
+def _program(provider: Provider[S, C], arguments: argparse.Namespace) -> int:
+    # They need extras, and each its own modules.
+    from openmcp_provider_cli.program import Command, Wrong, execute  # noqa: PLC0415
+
+    command: Command
+    if arguments.command == "init":
+        from openmcp_provider_cli.initialise import initialise as command  # noqa: PLC0415
+    elif arguments.command == "plan":
+        from openmcp_provider_cli.planning import plan  # noqa: PLC0415
+
+        command = plan(_print)
+    else:
+        from openmcp_provider_cli.running import run as command  # noqa: PLC0415
+    try:
+        return execute(provider, arguments, os.environ, command)
+    except Wrong as error:
+        _complain(*map(str, error.args))
+        return WRONG
 
 
 def _render(provider: Provider[S, C], arguments: argparse.Namespace) -> int:

@@ -38,7 +38,9 @@ def program(*argv: str, stdout: int = subprocess.PIPE, code: str = "") -> subpro
         ["render", "-f", "a", "-o", "table"],
         ["render", "-f", "a", "--show"],
         ["render", "--files", "a"],
-        ["init"],
+        ["init", "more"],
+        ["run", "--leader-elect", "more"],
+        ["run", "--metrics"],
     ],
 )
 def test_wrong_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ anything about a tenant than the last reads of what no cache answers.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
@@ -20,7 +20,7 @@ from openmcp_provider.domain.ownership import Live, observe
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.reconcile import config_problems, reconcile, spec_problems, tenant_of
 from openmcp_provider.domain.report import Report, report
-from openmcp_provider.domain.snapshot import Snapshot
+from openmcp_provider.domain.snapshot import Kubeconfig, Snapshot
 from openmcp_provider.domain.status import status_patch
 from openmcp_provider.ports import Clock, Cluster, ClusterFactory, Decoder, EventRecorder, Randomness, Resource
 from openmcp_provider.provider import Owned, Provider
@@ -131,6 +131,11 @@ class Controller(Generic[S, C]):
     def idle(self) -> bool:
         """Whether no tenant waits for a pass or is in one; what is due later does not count."""
         return self._queue.idle and not self._passes
+
+    def kubeconfigs(self) -> Iterator[tuple[str, Kubeconfig]]:
+        """Yield what is known of the kubeconfigs of tenants, each with the id of its cluster."""
+        for reads in self._reads.values():
+            yield from reads.kubeconfigs.items()
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -1,0 +1,221 @@
+"""What ``init``, ``run`` and ``plan`` have in common: checked flags, clients, logs, signals and exit codes."""
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from typing import Any, TypeVar
+
+from openmcp_adapters.clients import Clients
+from openmcp_adapters.system import SystemClock, SystemRandomness
+from openmcp_provider.domain.legal import check_label, check_subdomain
+from openmcp_provider.ports import Cluster, ClusterFactory
+from openmcp_provider.provider import Provider
+from openmcp_provider.runtime.limits import RateLimited
+from openmcp_provider_cli.logs import Log, Settings, configure, on_loop_error
+
+__all__ = ["DONE", "FAILED", "WRONG", "Command", "Failed", "Setting", "Wrong", "execute", "leaves", "version"]
+
+S = TypeVar("S")
+C = TypeVar("C")
+
+DONE, FAILED, WRONG = 0, 1, 2
+_CLIENTS = {"lightkube": "LightkubeClients", "kubernetes": "KubernetesClients"}
+
+
+class Wrong(Exception):
+    """Flags or environment are wrong; each argument is one complaint."""
+
+
+class Failed(Exception):
+    """What was asked for did not happen; the message says why and who must act."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a command works with.
+
+    Attributes:
+        provider: Whose program.
+        arguments: The flags.
+        name: Of the ServiceProvider and of the ProviderConfig.
+        namespace: The provider's own.
+        identity: Tells this process from others.
+        platform: The platform.
+        factory: Makes clients of other clusters.
+        clock: The time.
+        randomness: For jitter.
+        lines: The log.
+    """
+
+    provider: Provider[Any, Any]
+    arguments: argparse.Namespace
+    name: str
+    namespace: str
+    identity: str
+    platform: Cluster
+    factory: ClusterFactory
+    clock: SystemClock
+    randomness: SystemRandomness
+    lines: Log
+
+    @property
+    def manager(self) -> str:
+        """The field manager."""
+        return self.provider.edition.field_manager
+
+    def limited(self, cluster: Cluster) -> Cluster:
+        """Return a cluster that is asked no more often than the flags allow."""
+        if self.arguments.kube_api_qps <= 0:
+            return cluster
+        return RateLimited(
+            cluster, self.clock, rate=self.arguments.kube_api_qps, burst=max(1, self.arguments.kube_api_burst)
+        )
+
+    def told(self, text: str) -> None:
+        """Log a sentence."""
+        self.lines.info(text)
+
+
+Command = Callable[[Setting], Awaitable[int]]
+
+
+def execute(
+    provider: Provider[S, C], arguments: argparse.Namespace, environ: Mapping[str, str], command: Command
+) -> int:
+    """Run a command to its end, and return the exit code.
+
+    Raises:
+        Wrong: flags or environment are wrong.
+    """
+    settings = _log_settings(arguments)
+    complaints = [str(problem) for problem in check_subdomain("--provider-name", arguments.provider_name)]
+    if complaints:
+        raise Wrong(*complaints)
+    factory = _clients(arguments.client, provider.edition.field_manager)
+    with configure(settings):
+        lines = Log("setup")
+        namespace = environ.get("POD_NAMESPACE", "")
+        problems = [*check_label("POD_NAMESPACE", namespace)]
+        if problems:
+            for problem in problems:
+                lines.error(f"environment: {problem}")
+            return FAILED
+        try:
+            platform = factory.own(environ)
+        except ValueError as error:
+            lines.error(f"the platform cannot be reached: {error}")
+            return FAILED
+        setting = Setting(
+            provider=provider,
+            arguments=arguments,
+            name=arguments.provider_name,
+            namespace=namespace,
+            identity=f"{environ.get('POD_NAME') or os.uname().nodename}_{os.getpid()}",
+            platform=platform,
+            factory=factory,
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+            lines=lines,
+        )
+        return _run(setting, command)
+
+
+def _run(setting: Setting, command: Command) -> int:
+    async def whole() -> int:
+        asyncio.get_running_loop().set_exception_handler(on_loop_error)
+        stopped = _stop_on_signals(setting)
+        try:
+            return await _outcome(setting, command)
+        except asyncio.CancelledError:
+            if not stopped.is_set():
+                raise
+            return DONE
+        finally:
+            await setting.platform.close()
+
+    return asyncio.run(whole())
+
+
+def _stop_on_signals(setting: Setting) -> asyncio.Event:
+    """Have signals cancel the present task; return what is set once one has."""
+    loop, task, stopped = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+
+    def stop(name: str) -> None:
+        if stopped.is_set():
+            os._exit(FAILED)  # asked twice: at once, as the older program
+        stopped.set()
+        setting.lines.info("stopping", signal=name)
+        if task is not None:
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    return stopped
+
+
+async def _outcome(setting: Setting, command: Command) -> int:
+    """Run a command, and log why it failed.
+
+    Raises:
+        Wrong: flags or environment are wrong.
+    """
+    try:
+        return await command(setting)
+    except Wrong:
+        raise
+    except Failed as error:
+        setting.lines.error(str(error))
+    except Exception as error:  # noqa: BLE001 - else its text, with whatever is in it, would go to standard error
+        setting.lines.error("a mistake in the program ended it", error)
+    return FAILED
+
+
+def _log_settings(arguments: argparse.Namespace) -> Settings:
+    try:
+        return Settings.of(
+            verbosity=arguments.verbosity,
+            format=arguments.format,
+            dev=arguments.dev,
+            cli=arguments.cli,
+            disable_stacktrace=arguments.disable_stacktrace,
+            disable_caller=arguments.disable_caller,
+            disable_timestamp=arguments.disable_timestamp,
+        )
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+
+def _clients(asked: str | None, program: str) -> Clients:
+    """Return the factory of a client library.
+
+    Raises:
+        Wrong: none is installed, or not the one that was asked for.
+    """
+    for name in [asked] if asked else _CLIENTS:
+        try:
+            made: type[Clients] = getattr(import_module(f"openmcp_adapters.{name}"), _CLIENTS[name])
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("openmcp"):
+                raise
+        else:
+            return made(randomness=SystemRandomness(), user_agent=f"{program}/{version()}")
+    extra = asked or "lightkube"
+    raise Wrong(f'no client library: pip install "service-provider-ocm[{extra}]"')
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the errors in a group, and in the groups in it."""
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]
+
+
+def version() -> str:
+    """Return the version of the program."""
+    return metadata.version("service-provider-ocm")
