@@ -35,6 +35,8 @@ LIMIT = 1800.0
 QUIET = 300.0
 """Virtual seconds without a change after which nothing is waited for any more."""
 _TICK = 0.25
+SETTLING = 35.0
+"""Virtual seconds: half a minute after tenants came, their number is told on the ProviderConfig."""
 _SETTLED = 30.0  # virtual seconds that what goes on behind the scenes may take
 _WRITTEN = (Resource("v1", "Secret", "secrets"), Resource("v1", "ConfigMap", "configmaps"))
 
@@ -189,7 +191,7 @@ class Stage(Generic[S, C]):
         end = self.progress.now() + _SETTLED
         while not self._controller.idle and self.progress.now() < end:
             await self._tick()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(SETTLING)
         self.progress.begin("steady", seconds)
         while self.progress.done < 1:
             await self._tick()

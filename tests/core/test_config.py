@@ -44,3 +44,16 @@ def test_others_conditions_stay() -> None:
     assert status is not None
     assert theirs in status["conditions"]
     assert status["more"] == 1
+
+
+def test_how_many_tenants_follow_it_is_told() -> None:
+    """A count changes one condition, none of the others, and saying nothing new leaves it there."""
+    message = {0: "No tenant follows it.", 1: "1 tenant follows it.", 7: "7 tenants follow it."}
+    status = None
+    for count, text in message.items():
+        status = report_config({**CONFIG, "status": status or {}}, (), NOW, followers=count)
+        assert status is not None
+        told = conditions({"status": status})
+        assert (text, "Every field can be used.") == (told["InUse"]["message"], told["Valid"]["message"])
+    assert report_config({**CONFIG, "status": status}, (), NOW) is None
+    assert report_config({**CONFIG, "status": status}, (), NOW, followers=7) is None

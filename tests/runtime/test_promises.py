@@ -41,7 +41,7 @@ def test_a_steady_tenant_costs_no_request(spec: dict[str, Any], polls: int) -> N
         for name in ("a", "b", "c"):
             await stage.tenant(name)
         began = await stage.ready("a", "b", "c")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(35.0)  # half a minute after tenants came, their number is told
         began = stage.landscape.clock.monotonic()
         versions = {
             name: dig(await stage.get(OCMS, name, "default", ONBOARDING), "metadata", "resourceVersion")
@@ -77,6 +77,7 @@ def creation() -> tuple[int, int, int]:
         await configured(stage, BOTH)
         await stage.tenant("first")
         await stage.ready("first")
+        await asyncio.sleep(35.0)  # so that its count is no part of the next
         await stage.landscape.create_control_plane("a")
         await stage.landscape.ready("a")
         began = stage.landscape.clock.monotonic()

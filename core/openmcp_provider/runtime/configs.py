@@ -1,6 +1,7 @@
-"""Tells the platform operator, on the ProviderConfig itself, whether it can be used."""
+"""Tells the platform operator, on the ProviderConfig itself, whether it can be used and how many tenants follow it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from openmcp_provider.domain.config import report_config
@@ -19,31 +20,61 @@ C = TypeVar("C")
 
 FIRST_WAIT = 1.0  # seconds
 LONGEST_WAIT = 60.0
+COUNTING = 30.0
+"""Seconds until a change in the number of tenants is told: it is one write then, however many came or went."""
 
 
 class ConfigKeeper(Generic[S, C]):
-    """Writes the status of the ProviderConfig after each change of it.
+    """Writes the status of the ProviderConfig after each change of it, and a while after tenants came or went.
 
     Args:
         provider: Whose.
         view: Knows the ProviderConfig.
         platform: Where it is.
         clock: The time.
+        tenants: Counts those who follow it.
     """
 
-    def __init__(self, provider: Provider[S, C], view: View[S, C], platform: Cluster, clock: Clock) -> None:
+    def __init__(
+        self,
+        provider: Provider[S, C],
+        view: View[S, C],
+        platform: Cluster,
+        clock: Clock,
+        tenants: Callable[[], int],
+    ) -> None:
         self._provider = provider
         self._view = view
         self._platform = platform
         self._clock = clock
+        self._tenants = tenants
         self._changed = asyncio.Event()
+        self._came_or_went = asyncio.Event()
+        self._count: int | None = None
 
     def changed(self) -> None:
         """Look at the ProviderConfig again."""
         self._changed.set()
 
+    def came_or_went(self) -> None:
+        """Count tenants again, in a while."""
+        self._came_or_went.set()
+
     async def run(self) -> None:
         """Keep the status until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep())
+            group.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        while True:
+            await self._came_or_went.wait()
+            await self._clock.sleep(COUNTING)
+            self._came_or_went.clear()
+            self._count = self._tenants()
+            self._changed.set()
+
+    async def _keep(self) -> None:
         wait = FIRST_WAIT
         while True:
             await self._changed.wait()
@@ -64,7 +95,7 @@ class ConfigKeeper(Generic[S, C]):
         if config is None or isinstance(found, Missing):
             return
         problems = found.problems if isinstance(found, Invalid) else self._provider.check_config(found.value)
-        status = report_config(config, problems, self._clock.now())
+        status = report_config(config, problems, self._clock.now(), followers=self._count)
         if status is None:
             return
         patch = status_patch(config.get("status") or {}, status)

@@ -116,7 +116,9 @@ class Controller(Generic[S, C]):
         self._view = View(
             provider, self.caches, ports.decode, config_name=settings.config_name, namespace=settings.namespace
         )
-        self._config_keeper = ConfigKeeper(provider, self._view, ports.platform, ports.clock)
+        self._config_keeper = ConfigKeeper(
+            provider, self._view, ports.platform, ports.clock, lambda: len(self.caches.instances)
+        )
         self._executor = Executor(
             provider,
             ports.platform,
@@ -235,6 +237,8 @@ class Controller(Generic[S, C]):
 
     def _instance_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         self._observer.changed(key, before, after)
+        if before is None or after is None:
+            self._config_keeper.came_or_went()
         home = tenant_namespace(key.name, key.namespace)
         if after is not None:
             self._homes[home] = key
