@@ -103,7 +103,10 @@ def test_watches_tell_the_state(ops: list[Op], selectors: dict[str, Any]) -> Non
 @LAW
 @given(RUNS, OPS)
 def test_writes_again_are_silent(ops: list[Op], last: Op) -> None:
-    """The same apply, patch or status write again right after itself changes nothing and makes no event."""
+    """The same apply, patch or status write again right after itself changes nothing and makes no event.
+
+    An apply that left nothing of a map is the exception, of a server too: see the rules of managedFields.
+    """
 
     async def play() -> None:
         world = World()
@@ -111,6 +114,8 @@ def test_writes_again_are_silent(ops: list[Op], last: Op) -> None:
             await world.do(op)
         answer = await world.do(last)
         if last.verb not in {"apply", "patch", "status"} or isinstance(answer, PortError):
+            return
+        if "spec" not in answer or _unsettled(world):
             return
         before = world.state()
         page = await world.cluster.list(WIDGETS, namespace=NAMESPACE)
@@ -131,8 +136,8 @@ def test_writing_back_is_silent(ops: list[Op]) -> None:
         for op in ops:
             await world.do(op)
         before = world.state()
-        for (kind, _), obj in before.items():
-            if kind == "Widget":
+        for (kind, name), obj in before.items():
+            if kind == "Widget" and (NAMESPACE, name) not in _unsettled(world):
                 assert obj == await world.cluster.update(WIDGETS, obj, manager="other")
         assert before == world.state()
 
@@ -293,6 +298,10 @@ def test_comparing_finds_what_changed(old: dict[str, Any], new: dict[str, Any]) 
 
 def _who(entry: Any) -> tuple[str, str, str]:
     return entry["manager"], entry["operation"], entry.get("subresource", "")
+
+
+def _unsettled(world: World) -> set[tuple[str, str]]:
+    return world.cluster._store.table(WIDGETS)[0].unsettled
 
 
 def _schema(world: World) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from openmcp_adapters.memory.crds import complete_crd, crd_problems
-from openmcp_adapters.memory.formats import dns_label, is_base64
+from openmcp_adapters.memory.decoding import OPTIONAL
+from openmcp_adapters.memory.formats import dns_label
 from openmcp_adapters.memory.kinds import Kind, whole
 from openmcp_adapters.memory.structure import ANYTHING, Schema
 from openmcp_adapters.memory.values import same
@@ -21,8 +22,12 @@ _KEY_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "integer"}
-_FLAG: Schema = {"type": "boolean"}
+_INT32: Schema = {"type": "integer", "format": "int32", OPTIONAL: True}
+_CHOSEN: Schema = {"type": "string", OPTIONAL: True}
+_MOMENT: Schema = {"type": "string", "format": "micro-time"}
+_FLAG: Schema = {"type": "boolean", OPTIONAL: True}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_BYTES: Schema = {"type": "object", "additionalProperties": {"type": "string", "format": "byte"}}
 _LEAF: Schema = {"type": "object", "x-kubernetes-map-type": "atomic", "x-kubernetes-preserve-unknown-fields": True}
 _LEAVES: Schema = {"type": "array", "items": ANYTHING}
 
@@ -54,13 +59,6 @@ def _complete_secret(obj: dict[str, Any]) -> None:
     for key, text in (obj.pop("stringData", None) or {}).items():
         obj.setdefault("data", {})[key] = base64.b64encode(text.encode()).decode()
     obj["type"] = obj.get("type") or "Opaque"
-    _drop_empty(obj, "data")
-
-
-def _drop_empty(obj: dict[str, Any], *keys: str) -> None:
-    for key in keys:
-        if key in obj and not obj[key]:
-            del obj[key]
 
 
 def _check_keys(data: dict[str, Any], where: str) -> Iterator[str]:
@@ -79,15 +77,13 @@ def _check_frozen(new: dict[str, Any], old: dict[str, Any] | None, keys: tuple[s
 def _check_secret(new: dict[str, Any], old: dict[str, Any] | None) -> Iterator[str]:
     data = new.get("data", {})
     yield from _check_keys(data, "data")
-    wrong = [key for key, text in data.items() if not is_base64(text)]
-    yield from (f"data[{key}]: illegal base64 data" for key in wrong)
     if sum(len(text) * 3 // 4 for text in data.values()) > _SIZE_LIMIT:
         yield f"data: Too long: may not be more than {_SIZE_LIMIT} bytes"
     if old and old.get("type") != new["type"]:
         yield "type: Invalid value: field is immutable"
     yield from _check_frozen(new, old, ("data",))
     key = _DOCKER.get(new["type"])
-    if key and not wrong:
+    if key:
         if key not in data:
             yield f"data[{key}]: Required value"
         elif not _is_json_object(base64.b64decode(data[key])):
@@ -105,14 +101,22 @@ def _check_config_map(new: dict[str, Any], old: dict[str, Any] | None) -> Iterat
     data, binary = new.get("data", {}), new.get("binaryData", {})
     yield from _check_keys(data, "data")
     yield from _check_keys(binary, "binaryData")
-    yield from (f"binaryData[{key}]: illegal base64 data" for key, text in binary.items() if not is_base64(text))
     yield from (f"data[{key}]: Invalid value: duplicate of key present in binaryData" for key in data if key in binary)
     if sum(len(text.encode()) for text in data.values()) > _SIZE_LIMIT:
         yield f"data: Too long: may not be more than {_SIZE_LIMIT} bytes"
-    yield from _check_frozen(new, old, ("data", "binaryData"))
+    # Unlike a Secret's, its empty data is no data; its empty binaryData is.
+    yield from _check_frozen({**new, "data": data or None}, old, ("data", "binaryData"))
 
 
-# --- Namespace, Event, Deployment, RBAC
+# --- Lease, Namespace, Event, Deployment, RBAC
+
+
+def _check_lease(new: dict[str, Any], _old: dict[str, Any] | None) -> Iterator[str]:
+    spec = new["spec"]
+    if spec.get("leaseDurationSeconds", 1) <= 0:
+        yield "spec.leaseDurationSeconds: Invalid value: must be greater than 0"
+    if spec.get("leaseTransitions", 0) < 0:
+        yield "spec.leaseTransitions: Invalid value: must be greater than or equal to 0"
 
 
 def _complete_namespace(obj: dict[str, Any]) -> None:
@@ -215,7 +219,7 @@ SERVICE_ACCOUNTS = Kind(
         _struct(
             automountServiceAccountToken=_FLAG,
             secrets=_keyed(_open(name=_TEXT), "name"),
-            imagePullSecrets=_LEAVES,
+            imagePullSecrets={"type": "array", "items": _struct(name=_TEXT)},
         ),
     ),
 )
@@ -256,7 +260,7 @@ BUILT_IN: tuple[Kind, ...] = (
         group="",
         kind="Secret",
         plural="secrets",
-        schemas=_schemas("v1", _struct(type=_TEXT, immutable=_FLAG, data=_TEXTS, stringData=_TEXTS)),
+        schemas=_schemas("v1", _struct(type=_TEXT, immutable=_FLAG, data=_BYTES, stringData=_TEXTS)),
         selectable={"v1": {"type": ("type",)}},
         complete=_complete_secret,
         check=_check_secret,
@@ -265,8 +269,7 @@ BUILT_IN: tuple[Kind, ...] = (
         group="",
         kind="ConfigMap",
         plural="configmaps",
-        schemas=_schemas("v1", _struct(immutable=_FLAG, data=_TEXTS, binaryData=_TEXTS)),
-        complete=lambda obj: _drop_empty(obj, "data", "binaryData"),
+        schemas=_schemas("v1", _struct(immutable=_FLAG, data=_TEXTS, binaryData=_BYTES)),
         check=_check_config_map,
     ),
     Kind(
@@ -296,14 +299,17 @@ BUILT_IN: tuple[Kind, ...] = (
             "v1",
             _struct(
                 spec=_struct(
-                    **dict.fromkeys(
-                        ("holderIdentity", "acquireTime", "renewTime", "strategy", "preferredHolder"), _TEXT
-                    ),
-                    **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), _NUMBER),
+                    **dict.fromkeys(("holderIdentity", "strategy", "preferredHolder"), _CHOSEN),
+                    **dict.fromkeys(("acquireTime", "renewTime"), _MOMENT),
+                    **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), _INT32),
                 )
             ),
         ),
         blank={"spec": {}},
+        domains=False,
+        put_creates=True,
+        complete=lambda obj: obj.setdefault("spec", {}),
+        check=_check_lease,
     ),
     Kind(
         group="apps",

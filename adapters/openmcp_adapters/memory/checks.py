@@ -22,7 +22,7 @@ def object_problems(kind: Kind, version: str, obj: dict[str, Any], old: dict[str
         yield "metadata.name: Required value: name or generateName is required"
     elif problem := kind.name_problem(name):
         yield f"metadata.name: Invalid value: {name!r}: {problem}"
-    yield from metadata_problems(metadata, strict_finalizers=not kind.custom)
+    yield from metadata_problems(metadata, domains=kind.domains)
     schema = kind.schemas[version]
     parts = ((key, value, below(schema, key)) for key, value in obj.items() if key not in _HEAD)
     wrong = [problem for key, value, part in parts if part for problem in validate(value, part, key)]

@@ -12,12 +12,13 @@ from typing import Any, Literal, NamedTuple
 
 from openmcp_adapters.memory.builtin import BUILT_IN, CRDS, NAMESPACES, SERVICE_ACCOUNTS
 from openmcp_adapters.memory.crds import established, kind_of, preference
+from openmcp_adapters.memory.keeping import Keeper, moment
 from openmcp_adapters.memory.metadata import CRD_FINALIZER
 from openmcp_adapters.memory.reading import Pages, Selection, shown, watch
 from openmcp_adapters.memory.removal import Remover
 from openmcp_adapters.memory.store import Store, Table
 from openmcp_adapters.memory.values import clone
-from openmcp_adapters.memory.writes import Writer, moment
+from openmcp_adapters.memory.writes import Writer
 from openmcp_provider.domain.errors import Invalid, NotFound, PortError
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.ports import Cluster, Page, Resource, WatchEvent
@@ -86,13 +87,14 @@ class MemoryCluster(Cluster):
         self._pages = Pages()
         self._store = Store(history)
         self._remover = Remover(self._store, now)
-        self._writer = Writer(
+        keeper = Keeper(
             self._store,
             now,
             new_uid or (lambda: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name}/{next(numbers)}"))),
             self._on_stored,
             self._remover.erase,
         )
+        self._writer = Writer(self._store, now, keeper)
         for kind in BUILT_IN:
             self._store.add(kind)
         for namespace in ("default", "kube-public", "kube-system"):

@@ -96,6 +96,7 @@ def kind_of(crd: Mapping[str, Any], immutable: Iterable[tuple[str, ...]] = ()) -
         },
         status=any("status" in (version.get("subresources") or {}) for version in served),
         counted=True,
+        domains=False,
         custom=True,
         rules="x-kubernetes-validations" in compact(spec["versions"]),
         immutable=tuple(immutable),

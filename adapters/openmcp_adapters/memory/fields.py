@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from openmcp_adapters.memory.structure import ANYTHING, Schema, below, declares, item_step, items_of, shape_of
-from openmcp_adapters.memory.values import MISSING, same
+from openmcp_adapters.memory.values import MISSING, alike
 
 __all__ = ["Comparison", "FieldSet", "Path", "compare", "decode", "dotted", "encode", "fields_of", "with_named"]
 
@@ -99,10 +99,18 @@ def _claimed(value: Any, schema: Schema, path: Path) -> Iterator[Path]:  # noqa:
             if inner is None or inner == {} or not declares(schema, key):
                 yield step
     elif isinstance(value, list):
-        for item in value:
-            step = (*path, item_step(schema, item))
-            yield from _claimed(item, items_of(schema), step)
-            yield step
+        for name, items in _by_step(value, schema).items():
+            if len(items) == 1:
+                yield from _claimed(items[0], items_of(schema), (*path, name))
+            yield (*path, name)
+
+
+def _by_step(value: Any, schema: Schema) -> dict[str, list[Any]]:  # noqa: ANN401
+    """Return the items of a list by what names them; several of one name are owned together, as one leaf."""
+    found: dict[str, list[Any]] = {}
+    for item in value if isinstance(value, list) else ():
+        found.setdefault(item_step(schema, item), []).append(item)
+    return found
 
 
 def compare(old: object, new: object, schema: Schema) -> Comparison:
@@ -129,7 +137,7 @@ class _Walk(NamedTuple):
             self.modified.add(path)
             return
         if shape == "leaf" or (not old and not new):
-            if old is not MISSING and new is not MISSING and same(old, new):
+            if old is not MISSING and new is not MISSING and alike(old, new):
                 return
             self._mark(old, new, path, self.modified)
             return
@@ -154,11 +162,25 @@ class _Walk(NamedTuple):
                 inner = below(schema, key) or ANYTHING
                 self.walk(before.get(key, MISSING), after.get(key, MISSING), inner, (*path, f"f:{key}"))
         elif shape != "leaf":
-            before = {item_step(schema, item): item for item in (old if isinstance(old, list) else ())}
-            after = {item_step(schema, item): item for item in (new if isinstance(new, list) else ())}
-            for step in before | after:
-                inner = items_of(schema)
-                self.walk(before.get(step, MISSING), after.get(step, MISSING), inner, (*path, step))
+            earlier, later = _by_step(old, schema), _by_step(new, schema)
+            for step in earlier | later:
+                self._items(earlier.get(step, []), later.get(step, []), items_of(schema), (*path, step))
+
+    def _items(self, old: list[Any], new: list[Any], schema: Schema, path: Path) -> None:
+        """Compare the items of one name; there is more than one only where an update wrote duplicates."""
+        if len(old) <= 1 and len(new) <= 1:
+            self.walk(old[0] if old else MISSING, new[0] if new else MISSING, schema, path)
+        elif len(old) > 1 and len(new) > 1:
+            if not alike(old, new):
+                self.modified.add(path)
+        elif len(old) > 1:
+            if new:
+                self.walk(MISSING, new[0], schema, path)
+            self.removed.add(path)
+        else:
+            if old:
+                self.walk(old[0], MISSING, schema, path)
+            self.added.add(path)
 
 
 def with_named(fields: FieldSet, schema: Schema) -> FieldSet:

@@ -77,8 +77,11 @@ def _reads(parse: Callable[[str], object]) -> Callable[[str], bool]:
     return check
 
 
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[-+]\d\d:\d\d)")
+
 _FORMATS: Mapping[str, Callable[[str], bool]] = {
     "date-time": _date_time,
+    "micro-time": lambda text: bool(_MICRO_TIME.fullmatch(text)) and _date_time(text),
     "date": _reads(date.fromisoformat),
     "duration": lambda text: bool(_DURATION.fullmatch(text)),
     "byte": is_base64,

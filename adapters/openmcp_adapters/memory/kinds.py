@@ -18,7 +18,7 @@ SELECTABLE: Mapping[str, tuple[str, ...]] = {
     "metadata.name": ("metadata", "name"),
     "metadata.namespace": ("metadata", "namespace"),
 }
-"""The fields that every kind can be selected by."""
+"""The fields that every kind can be selected by, if it lives in namespaces."""
 
 
 def group_of(api_version: str) -> str:
@@ -53,7 +53,9 @@ class Kind:
         selectable: Fields that can be selected by, by version.
         status: Has the subresource of that name.
         counted: Has ``metadata.generation``.
+        put_creates: A PUT of what does not exist creates it.
         counts_annotations: A changed annotation is a new generation.
+        domains: A finalizer is a standard one or has a domain.
         custom: Defined by a CustomResourceDefinition.
         rules: Some schema has validation rules.
         immutable: Paths that stay as they are once they are there.
@@ -72,7 +74,9 @@ class Kind:
     selectable: Mapping[str, Mapping[str, tuple[str, ...]]] = field(factory=dict)
     status: bool = False
     counted: bool = False
+    put_creates: bool = False
     counts_annotations: bool = False
+    domains: bool = True
     custom: bool = False
     rules: bool = False
     immutable: tuple[tuple[str, ...], ...] = ()
@@ -92,7 +96,8 @@ class Kind:
 
     def fields(self, version: str) -> Mapping[str, tuple[str, ...]]:
         """Return the fields that can be selected by in a version."""
-        return {**SELECTABLE, **self.selectable.get(version, {})}
+        everywhere = SELECTABLE if self.namespaced else {"metadata.name": SELECTABLE["metadata.name"]}
+        return {**everywhere, **self.selectable.get(version, {})}
 
     def told(self, name: str = "") -> str:
         """Return how messages name the kind, or one object."""

@@ -7,7 +7,7 @@ owns what it changed; what is changed is taken from all others, what is removed 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from openmcp_adapters.memory.fields import (
     Comparison,
@@ -20,9 +20,10 @@ from openmcp_adapters.memory.fields import (
     fields_of,
     with_named,
 )
+from openmcp_adapters.memory.fitting import misfit
 from openmcp_adapters.memory.merging import merge, remove
 from openmcp_adapters.memory.structure import Schema
-from openmcp_adapters.memory.values import same
+from openmcp_adapters.memory.values import alike
 from openmcp_provider.domain.errors import Conflict
 
 __all__ = [
@@ -93,6 +94,9 @@ class Scope:
         time: When, as it stands in managedFields.
         subresource: Through which subresource.
         reset: Top-level steps that this way of writing never changes, whatever is sent.
+        blank: What an object of the kind has before anybody wrote a field.
+        versions: In which the kind is served.
+        custom: The kind is defined by a CustomResourceDefinition.
     """
 
     schema: Schema
@@ -101,6 +105,9 @@ class Scope:
     time: str
     subresource: str = ""
     reset: frozenset[str] = frozenset()
+    blank: Mapping[str, Any] = field(factory=dict)
+    versions: frozenset[str] = frozenset()
+    custom: bool = False
 
     def without_reset(self, fields: FieldSet) -> FieldSet:
         """Return the fields that this way of writing can own."""
@@ -161,9 +168,15 @@ def base_of(live: Mapping[str, Any], sent: Mapping[str, Any], *, custom: bool) -
 
 
 def on_write(live: dict[str, Any], new: dict[str, Any], managed: Managed, scope: Scope, *, created: bool) -> Managed:
-    """Return who owns what after a POST, a PUT or a patch turned `live` into `new`."""
-    if not managed and not created:
+    """Return who owns what after a POST, a PUT or a patch turned `live`, or nothing, into `new`.
+
+    Where the server cannot tell, it forgets what it knew.
+    """
+    if (not managed and not created) or not _is_clear(new, managed, scope):
         return {}
+    if created:
+        live = {"apiVersion": new["apiVersion"], "kind": new["kind"], **scope.blank}
+    managed = _known(managed, scope)
     changes = compare(_bare(live), _bare(new), scope.schema)
     filtered = changes.without(scope.reset)
     result, _ = _taken_from(managed, filtered, None)
@@ -186,8 +199,8 @@ def on_apply(
     managed = decode_entries(live["metadata"].get("managedFields"))
     before = _bare(live)
     if not managed and not created:
-        empty = {"apiVersion": live["apiVersion"], "kind": live["kind"]}
-        managed = on_write(empty, before, {}, evolve(scope, manager=_FIRST), created=True)
+        managed = on_write({}, before, {}, evolve(scope, manager=_FIRST), created=True)
+    managed = _known(managed, scope)
     key = Manager(scope.manager, "Apply", "", scope.subresource)
     last = managed.get(key)
     owned = scope.without_reset(fields_of(config, scope.schema))
@@ -199,13 +212,25 @@ def on_apply(
     managed, conflicts = _taken_from(managed, changes, key)
     if conflicts and not force:
         raise Conflict(_told(conflicts))
+    unchanged = alike(before, after)
     if key in managed:
-        time = managed[key].time if same(before, after) else scope.time
+        time = managed[key].time if unchanged else scope.time
         managed[key] = evolve(managed[key], fields=managed[key].fields - _NEVER, time=time)
         if not managed[key].fields:
             del managed[key]
-    # A whole spec that was emptied is dropped; below, null is left, which the server may refuse.
-    return {name: value for name, value in after.items() if value is not None or name in config}, managed
+    return before if unchanged else after, managed
+
+
+def _is_clear(new: dict[str, Any], managed: Managed, scope: Scope) -> bool:
+    """Tell whether the server can compare an object with another, in every version in which somebody wrote to it."""
+    if scope.custom and any(entry.api_version not in scope.versions for entry in managed.values()):
+        return False
+    return not misfit(_bare(new), scope.schema, duplicates=True)
+
+
+def _known(managed: Managed, scope: Scope) -> Managed:
+    """Return the entries that were written in a version that is served."""
+    return {key: entry for key, entry in managed.items() if entry.api_version in scope.versions}
 
 
 def _bare(obj: dict[str, Any]) -> dict[str, Any]:

@@ -6,30 +6,7 @@ from openmcp_adapters.memory.fields import FieldSet, encode
 from openmcp_adapters.memory.structure import ANYTHING, Schema, below, item_step, items_of, shape_of
 from openmcp_adapters.memory.values import MISSING, clone
 
-__all__ = ["merge", "misfit", "remove"]
-
-
-def misfit(config: Any, schema: Schema, path: str = "") -> str:  # noqa: ANN401 - JSON has no narrower type
-    """Return why a configuration cannot be laid over an object of this schema; empty if it can."""
-    shape = shape_of(schema, config)
-    if shape == "leaf" or config is None:
-        return ""
-    if shape == "map":
-        if not isinstance(config, dict):
-            return f"{path}: expected map"
-        for key, inner in config.items():
-            found = below(schema, key)
-            if found is None:
-                return f"{path}.{key}: field not declared in schema"
-            if problem := misfit(inner, found, f"{path}.{key}"):
-                return problem
-        return ""
-    if not isinstance(config, list):
-        return f"{path}: expected list"
-    steps = [item_step(schema, item) for item in config]
-    if len(set(steps)) < len(steps):
-        return f"{path}: duplicate entries"
-    return next(filter(None, (misfit(item, items_of(schema), f"{path}[{at}]") for at, item in enumerate(config))), "")
+__all__ = ["merge", "remove"]
 
 
 def merge(live: Any, config: Any, schema: Schema) -> Any:  # noqa: ANN401 - JSON has no narrower type
@@ -50,18 +27,34 @@ def merge(live: Any, config: Any, schema: Schema) -> Any:  # noqa: ANN401 - JSON
 
 def _merge_items(live: list[Any], config: list[Any], schema: Schema) -> list[Any]:
     """Merge lists: items that only `live` has stay where they are, all others take the order of `config`."""
-    before = {item_step(schema, item): item for item in live}
-    after = {item_step(schema, item): item for item in config}
-    waiting = list(after)
-    order: list[str] = []
-    for step in before:
+    left, right = ([item_step(schema, item) for item in items] for items in (live, config))
+    # Of several items of one name the server does not know which to merge with, and takes the configuration's alone.
+    before = {step: item if left.count(step) == 1 else None for step, item in zip(left, live, strict=True)}
+    after = dict(zip(right, config, strict=True))
+    shared = [step for step in right if step in before]
+    done: set[str] = set()
+    found: list[Any] = []
+
+    def take() -> None:
+        step = right[len(done)]
+        done.add(step)
+        found.append(merge(before.get(step, MISSING), after[step], items_of(schema)))
+        if shared and shared[0] == step:
+            del shared[0]
+
+    for at, step in enumerate(left):
         if step not in after:
-            order.append(step)
-        elif step == next((candidate for candidate in waiting if candidate in before), None):
-            upto = waiting.index(step) + 1
-            order += waiting[:upto]
-            del waiting[:upto]
-    return [merge(before.get(step, MISSING), after.get(step, MISSING), items_of(schema)) for step in order + waiting]
+            found.append(clone(live[at]))
+        elif step in done:
+            # A duplicate of what was merged goes; the server's loop then takes the next item of the configuration.
+            if not shared and len(done) < len(right):
+                take()
+        elif shared[0] == step:
+            while step not in done:
+                take()
+    while len(done) < len(right):
+        take()
+    return found
 
 
 def remove(value: Any, fields: FieldSet, schema: Schema) -> Any:  # noqa: ANN401 - JSON has no narrower type

@@ -1,6 +1,6 @@
-"""JSON patch (RFC 6902) and JSON merge patch (RFC 7396)."""
+"""JSON patch (RFC 6902) and JSON merge patch (RFC 7396), as the server's library does them."""
 
-from collections.abc import Sequence
+import re
 from typing import Any
 
 from openmcp_adapters.memory.values import MISSING, clone, same
@@ -8,18 +8,29 @@ from openmcp_provider.domain.errors import Invalid
 
 __all__ = ["json_patch", "merge_patch"]
 
+_INDEX = re.compile(r"[-+]?[0-9]+")
+
 
 def merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """Return `target` with the patch laid over it: null removes, objects merge, all else replaces."""
+    if not isinstance(target, dict):
+        return _without_nulls(patch)
     if not isinstance(patch, dict):
         return clone(patch)
-    result = dict(target) if isinstance(target, dict) else {}
+    result = dict(target)
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         else:
             result[key] = merge_patch(result.get(key), value)
     return result
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401
+    """Return a value without fields that are null, which is what a new one leaves to remove; items stay."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def json_patch(document: Any, operations: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
@@ -30,98 +41,105 @@ def json_patch(document: Any, operations: Any) -> Any:  # noqa: ANN401 - JSON ha
     """
     if not isinstance(operations, list):
         raise Invalid("a JSON patch is a list of operations")
-    holder = [clone(document)]
+    found = clone(document)
     for at, operation in enumerate(operations):
         try:
-            _operate(holder, operation)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            found = _operate(found, operation)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             op, path = (operation.get(key) for key in ("op", "path")) if isinstance(operation, dict) else ("", "")
             raise Invalid(f"the JSON patch failed at operation {at}: {op} {path}: {error}") from None
-    return holder[0]
+    return found
 
 
-def _operate(holder: list[Any], operation: dict[str, Any]) -> None:
-    op, path = operation["op"], _pointer(operation["path"])
+def _operate(document: Any, operation: dict[str, Any]) -> Any:  # noqa: ANN401
+    op, path = operation["op"], operation["path"]
+    # The server takes a value that is not there for null.
+    value = clone(operation.get("value"))
     if op == "test":
-        found = _get(holder, path)
-        wanted = operation.get("value")
-        if not same(None if found is MISSING else found, wanted):
+        if not same(_got(document, path), value):
             raise ValueError("the test failed")
     elif op == "remove":
-        _remove(holder, path)
+        _remove(document, path)
     elif op == "add":
-        _add(holder, path, clone(operation["value"]))
+        _add(document, path, value)
     elif op == "replace":
-        # The server's library does not insist that the field of an object be there; only that its parent is.
-        _put(holder, path, clone(operation["value"]))
+        return _replaced(document, path, value)
     elif op in {"move", "copy"}:
-        source = _pointer(operation["from"])
-        value = _get(holder, source)
-        if value is MISSING:
-            raise KeyError("there is nothing at from")
+        source = operation["from"]
+        value = clone(_got(document, source) if source else _read(None, ""))
         if op == "move":
-            _remove(holder, source)
-        _add(holder, path, clone(value))
+            _remove(document, source)
+        _add(document, path, value)
     else:
         raise ValueError("there is no such operation")
+    return document
 
 
-def _pointer(text: str) -> list[str]:
-    """Return the steps of a JSON pointer, the root's place in the holder first."""
-    if text and not text.startswith("/"):
-        raise ValueError("a JSON pointer begins with /")
-    return ["0", *(step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:])]
+def _place(document: Any, pointer: str) -> tuple[Any, str]:  # noqa: ANN401
+    """Return what holds the value at a JSON pointer, and under which key or index."""
+    if not pointer.startswith("/"):
+        raise KeyError("a path begins with /")
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    at = document
+    for step in steps[:-1]:
+        at = _read(at, step)
+    if not isinstance(at, (dict, list)):
+        raise KeyError("there is nothing above it")
+    return at, steps[-1]
 
 
-def _index(step: str, items: Sequence[Any]) -> int:
+def _index(step: str, length: int) -> int:
+    """Return a place in a list; negative ones count from its end."""
+    if not _INDEX.fullmatch(step):
+        raise ValueError("that is no index")
     at = int(step)
-    if not 0 <= at < len(items):
+    at = at + length if at < 0 else at
+    if not 0 <= at < length:
         raise IndexError("there is no such item")
     return at
 
 
-def _get(value: Any, path: list[str]) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    for step in path:
-        if isinstance(value, dict):
-            value = value.get(step, MISSING)
-        elif isinstance(value, list):
-            value = value[_index(step, value)]
-        else:
-            return MISSING
-    return value
+def _read(holder: Any, step: str) -> Any:  # noqa: ANN401
+    if isinstance(holder, dict):
+        return holder.get(step, MISSING)
+    if isinstance(holder, list):
+        return holder[_index(step, len(holder))]
+    raise KeyError("there is nothing above it")
 
 
-def _parent(holder: list[Any], path: list[str]) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    found = _get(holder, path[:-1])
-    if not isinstance(found, (dict, list)):
-        raise KeyError("there is nothing above it")
-    return found
+def _got(document: Any, pointer: str) -> Any:  # noqa: ANN401
+    """Return what a test compares: null where there is nothing."""
+    found = document if pointer == "" else _read(*_place(document, pointer))
+    return None if found is MISSING else found
 
 
-def _add(holder: list[Any], path: list[str], value: object) -> None:
-    if len(path) == 1:
-        holder[0] = value
-        return
-    parent, step = _parent(holder, path), path[-1]
-    if isinstance(parent, dict):
-        parent[step] = value
-    elif step == "-" or int(step) == len(parent):
-        parent.append(value)
+def _replaced(document: Any, pointer: str, value: Any) -> Any:  # noqa: ANN401
+    if pointer == "":
+        if not isinstance(value, (dict, list)):
+            raise ValueError("a document is an object or a list")
+        return value
+    holder, step = _place(document, pointer)
+    if isinstance(holder, dict):
+        # The server's library does not insist that the field of an object be there; only that its parent is.
+        holder[step] = value
     else:
-        parent.insert(_index(step, parent), value)
+        holder[_index(step, len(holder))] = value
+    return document
 
 
-def _put(holder: list[Any], path: list[str], value: object) -> None:
-    parent, step = _parent(holder, path), path[-1]
-    if isinstance(parent, dict):
-        parent[step] = value
+def _add(document: Any, pointer: str, value: object) -> None:  # noqa: ANN401
+    holder, step = _place(document, pointer)
+    if isinstance(holder, dict):
+        holder[step] = value
+    elif step == "-":
+        holder.append(value)
     else:
-        parent[_index(step, parent)] = value
+        holder.insert(_index(step, len(holder) + 1), value)
 
 
-def _remove(holder: list[Any], path: list[str]) -> None:
-    parent, step = _parent(holder, path), path[-1]
-    if isinstance(parent, dict):
-        del parent[step]
+def _remove(document: Any, pointer: str) -> None:  # noqa: ANN401
+    holder, step = _place(document, pointer)
+    if isinstance(holder, dict):
+        del holder[step]
     else:
-        del parent[_index(step, parent)]
+        del holder[_index(step, len(holder))]

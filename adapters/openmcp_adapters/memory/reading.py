@@ -55,12 +55,16 @@ class Selection:
             return False
         return self.by_label(obj) and self.by_field(obj)
 
-    def objects(self) -> list[dict[str, Any]]:
-        """Return the selected objects in the order of their keys."""
+    def candidates(self) -> list[dict[str, Any]]:
+        """Return the objects that are looked at, in the order of their keys."""
         if self.name and (self.namespace or not self.table.kind.namespaced):
             found = self.table.rows.get((self.namespace, self.name))
-            return [found] if found is not None and self.has(found) else []
-        return [obj for obj in self.table.select(self.namespace) if self.has(obj)]
+            return [] if found is None else [found]
+        return self.table.select(self.namespace)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return the selected objects in the order of their keys."""
+        return [obj for obj in self.candidates() if self.has(obj)]
 
 
 @define(eq=False)
@@ -72,7 +76,7 @@ class Pages:
 
     def first(self, store: Store, selection: Selection, limit: int, *, metadata_only: bool) -> Page:
         """Return the first page of a list."""
-        objects = selection.objects()
+        objects = selection.candidates()
         version = str(store.version)
         token = 0
         if 0 < limit < len(objects):
@@ -114,10 +118,14 @@ class Pages:
         *,
         metadata_only: bool,
     ) -> Page:
-        end = start + limit if limit > 0 else len(objects)
+        # A page is full of what is selected; whether another follows depends on whether there is anything at all.
+        found = [at for at in range(start, len(objects)) if selection.has(objects[at])]
+        end = found[limit - 1] + 1 if 0 < limit <= len(found) else len(objects)
         token = base64.urlsafe_b64encode(json.dumps([number, end]).encode()).decode() if end < len(objects) else ""
         items = [
-            shown(selection.table, selection.version, obj, metadata_only=metadata_only) for obj in objects[start:end]
+            shown(selection.table, selection.version, objects[at], metadata_only=metadata_only)
+            for at in found
+            if at < end
         ]
         return Page(items=items, resource_version=version, token=token)
 

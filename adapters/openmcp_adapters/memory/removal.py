@@ -6,9 +6,9 @@ from typing import Any
 
 from attrs import define
 
+from openmcp_adapters.memory.keeping import moment
 from openmcp_adapters.memory.metadata import CRD_FINALIZER
 from openmcp_adapters.memory.store import Key, Store, Table, key_of
-from openmcp_adapters.memory.writes import moment
 from openmcp_provider.domain.errors import Conflict, Forbidden, NotFound
 
 __all__ = ["Remover"]
@@ -43,6 +43,8 @@ class Remover:
             self.erase(table, key)
             return None
         if old["metadata"].get("deletionTimestamp"):
+            if key in table.unsettled:
+                return self.store.commit(table, {**old, "metadata": {**old["metadata"]}})
             return old
         marked = self._mark(table, old)
         if table.kind.plural == "customresourcedefinitions":

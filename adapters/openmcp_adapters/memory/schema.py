@@ -7,7 +7,7 @@ from typing import Any
 
 from openmcp_adapters.memory.formats import format_problem
 from openmcp_adapters.memory.structure import ANYTHING, Schema, below, item_step
-from openmcp_adapters.memory.values import MISSING, clone, compact, same
+from openmcp_adapters.memory.values import MISSING, alike, clone, compact, same
 
 __all__ = ["prune_and_default", "rule_problems", "validate"]
 
@@ -89,7 +89,7 @@ def rule_problems(new: Any, old: Any, schema: Schema, path: str = "") -> Iterato
 
 def _type_problem(value: object, schema: Schema) -> str:
     if schema.get(_INT_OR_STRING):
-        good = isinstance(value, (int, str)) and not isinstance(value, bool)
+        good = isinstance(value, str) or _is_whole(value)
         return "" if good else "must be an integer or a string"
     wanted = schema.get("type")
     if wanted is None:
@@ -99,14 +99,18 @@ def _type_problem(value: object, schema: Schema) -> str:
         "array": isinstance(value, list),
         "string": isinstance(value, str),
         "boolean": isinstance(value, bool),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "integer": _is_whole(value),
         "number": isinstance(value, (int, float)) and not isinstance(value, bool),
     }
     return "" if fits.get(wanted) else f"must be of type {wanted}"
 
 
+def _is_whole(value: object) -> bool:
+    return value.is_integer() if isinstance(value, float) else isinstance(value, int) and not isinstance(value, bool)
+
+
 def _plain_problems(value: Any, schema: Schema) -> Iterator[str]:  # noqa: ANN401
-    if "enum" in schema and not any(same(value, choice) for choice in schema["enum"]):
+    if "enum" in schema and not any(alike(value, choice) for choice in schema["enum"]):
         yield f"Unsupported value: supported values: {compact(schema['enum'])}"
     if isinstance(value, str):
         yield from _length_problems(len(value), schema, "Length", "characters")

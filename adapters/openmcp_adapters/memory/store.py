@@ -16,7 +16,7 @@ from openmcp_adapters.memory.kinds import Kind, group_of
 from openmcp_provider.domain.errors import Expired, Invalid, NotFound, PortError
 from openmcp_provider.ports import Resource
 
-__all__ = ["Change", "Key", "Store", "Table"]
+__all__ = ["Change", "Key", "Store", "Table", "key_of"]
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -33,13 +33,29 @@ class Change(NamedTuple):
 
 @define(eq=False)
 class Table:
-    """All objects of one kind, and what happened to them."""
+    """All objects of one kind, and what happened to them.
+
+    Attributes:
+        kind: The kind.
+        history_limit: How many changes are kept.
+        rows: The objects.
+        spaces: The same by namespace.
+        owned: Which of them have owners.
+        unsettled: Which of them are stored with nulls that nobody is shown: the next write takes these out, and so is
+            a change, whatever else it does.
+        history: The last changes.
+        forgotten: The version of the last change that is not kept.
+        begin: How many changes are not kept.
+        bookmarks: How many bookmarks were asked for.
+        alarms: The watches that wait.
+    """
 
     kind: Kind
     history_limit: int
     rows: dict[Key, dict[str, Any]] = field(factory=dict)
     spaces: dict[str, dict[Key, dict[str, Any]]] = field(factory=dict)
     owned: dict[Key, None] = field(factory=dict)
+    unsettled: set[Key] = field(factory=set)
     history: deque[Change] = field(factory=deque)
     forgotten: int = 0
     begin: int = 0
@@ -55,6 +71,7 @@ class Table:
         """Store an object, or drop it, and tell the watches."""
         space = self.spaces.setdefault(key[0], {})
         self.owned.pop(key, None)
+        self.unsettled.discard(key)
         if obj is None:
             del self.rows[key], space[key]
             if not space:

@@ -7,7 +7,7 @@ follows from the value: maps are maps, lists and scalars are leaves.
 
 from typing import Any, Literal
 
-from openmcp_adapters.memory.values import compact
+from openmcp_adapters.memory.values import compact, settled
 
 __all__ = ["ANYTHING", "METADATA", "Schema", "Shape", "below", "declares", "item_step", "items_of", "shape_of"]
 
@@ -18,27 +18,17 @@ ANYTHING: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 """The schema of a part of which nothing is known."""
 
 _TEXT: Schema = {"type": "string"}
-_FLAG: Schema = {"type": "boolean"}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_MOMENT: Schema = {"type": "string", "format": "date-time"}
+_CHOICE: Schema = {"type": "boolean", "x-optional": True}
 
 METADATA: Schema = {
     "type": "object",
     "properties": {
-        **dict.fromkeys(
-            (
-                "name",
-                "generateName",
-                "namespace",
-                "uid",
-                "resourceVersion",
-                "selfLink",
-                "creationTimestamp",
-                "deletionTimestamp",
-            ),
-            _TEXT,
-        ),
+        **dict.fromkeys(("name", "generateName", "namespace", "uid", "resourceVersion", "selfLink"), _TEXT),
+        **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), _MOMENT),
         "generation": {"type": "integer"},
-        "deletionGracePeriodSeconds": {"type": "integer"},
+        "deletionGracePeriodSeconds": {"type": "integer", "x-optional": True},
         "labels": _TEXTS,
         "annotations": _TEXTS,
         "finalizers": {"type": "array", "x-kubernetes-list-type": "set", "items": _TEXT},
@@ -50,12 +40,23 @@ METADATA: Schema = {
                 "type": "object",
                 "x-kubernetes-map-type": "atomic",
                 "properties": {
-                    **dict.fromkeys(("apiVersion", "kind", "name", "uid"), _TEXT),
-                    **dict.fromkeys(("controller", "blockOwnerDeletion"), _FLAG),
+                    **dict.fromkeys(("apiVersion", "kind", "name"), _TEXT),
+                    "uid": {**_TEXT, "default": ""},
+                    **dict.fromkeys(("controller", "blockOwnerDeletion"), _CHOICE),
                 },
             },
         },
-        "managedFields": {"type": "array", "items": ANYTHING},
+        "managedFields": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    **dict.fromkeys(("manager", "operation", "apiVersion", "fieldsType", "subresource"), _TEXT),
+                    "time": _MOMENT,
+                    "fieldsV1": ANYTHING,
+                },
+            },
+        },
     },
 }
 """The metadata of every kind."""
@@ -99,7 +100,7 @@ def items_of(schema: Schema) -> Schema:
 def item_step(schema: Schema, item: Any) -> str:  # noqa: ANN401 - JSON has no narrower type
     """Return the fieldsV1 key that names an item of a keyed list or of a set."""
     if schema.get("x-kubernetes-list-type") == "set":
-        return "v:" + compact(item)
+        return "v:" + compact(settled(item))
     properties = items_of(schema).get("properties", {})
     keys = {}
     for key in schema.get("x-kubernetes-list-map-keys", ()):
@@ -107,4 +108,4 @@ def item_step(schema: Schema, item: Any) -> str:  # noqa: ANN401 - JSON has no n
             keys[key] = item[key]
         elif "default" in properties.get(key, {}):
             keys[key] = properties[key]["default"]
-    return "k:" + compact(keys)
+    return "k:" + compact(settled(keys))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["MISSING", "clone", "compact", "get_path", "same", "without_nulls"]
+__all__ = ["MISSING", "alike", "clone", "compact", "get_path", "is_settled", "same", "settled"]
 
 
 class _Missing:
@@ -22,6 +22,7 @@ MISSING: Final = _Missing()
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_EXACT = 2**63
 
 
 def clone(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
@@ -65,8 +66,24 @@ def get_path(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - JSON h
     return value
 
 
-def without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Return the value without fields that are null, which typed kinds cannot tell from missing ones."""
+def alike(one: object, other: object) -> bool:
+    """Tell whether two JSON values are equal where 1 is 1.0, though true is not 1."""
+    return one is other or bool(one == other and same(settled(one), settled(other)))
+
+
+def settled(value: Any) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Return a value as it is when it was stored: with 1 in the stead of 1.0."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT else value
     if isinstance(value, dict):
-        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
+        return {key: settled(inner) for key, inner in value.items()}
+    return [settled(inner) for inner in value] if isinstance(value, list) else value
+
+
+def is_settled(value: object) -> bool:
+    """Tell whether nothing in a value is null or another number when it was stored."""
+    if isinstance(value, dict):
+        return all(is_settled(inner) for inner in value.values())
+    if isinstance(value, list):
+        return all(is_settled(inner) for inner in value)
+    return value is not None and not isinstance(value, float)

@@ -26,10 +26,12 @@ from openmcp_testing.contract import (
     creating,
     deleting,
     failing,
+    forms,
     managing,
     patching,
     reading,
     schemas,
+    selecting,
     updating,
     watching,
 )
@@ -41,6 +43,7 @@ CASES: tuple[Case, ...] = tuple(
     case
     for module in (
         reading,
+        selecting,
         creating,
         updating,
         patching,
@@ -49,6 +52,7 @@ CASES: tuple[Case, ...] = tuple(
         deleting,
         watching,
         schemas,
+        forms,
         builtin,
         failing,
     )

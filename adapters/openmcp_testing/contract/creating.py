@@ -1,10 +1,11 @@
 """Rules of create."""
 
-from openmcp_provider.domain.errors import AlreadyExists, Forbidden, Invalid, NotFound
+from openmcp_provider.domain.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from openmcp_testing.contract.case import Cases, Harness, equal, holds, refused
 from openmcp_testing.contract.objects import (
     CONFIG_MAPS,
     GADGET,
+    LEASES,
     NAMESPACES,
     SECRETS,
     SERVICE_ACCOUNTS,
@@ -15,6 +16,7 @@ from openmcp_testing.contract.objects import (
     fresh,
     gadget,
     secret,
+    version,
     widget,
 )
 
@@ -126,6 +128,32 @@ async def create_in_a_terminating_namespace(h: Harness) -> None:
     await refused(Forbidden, h.cluster.apply(widgets, fresh(widget(h, "b"), namespace=name), manager="m"))
     await h.cluster.patch(widgets, "a", name, kind="merge", body={"spec": {"size": 2}})
     await h.cluster.patch(widgets, "a", name, kind="merge", body={"metadata": {"finalizers": None}})
+
+
+@CASES.rule
+async def apply_of_an_old_version_where_nothing_is(h: Harness) -> None:
+    """Applying with a resourceVersion where there is no object creates one, whatever the version."""
+    widgets = await h.crd(WIDGET)
+    old = await h.cluster.create(widgets, widget(h, "a"))
+    await h.cluster.delete(widgets, "a", h.namespace)
+    sent = fresh(widget(h, "a"), resourceVersion=version(old))
+    new = await h.cluster.apply(widgets, sent, manager="m")
+    holds(old["metadata"]["uid"] != new["metadata"]["uid"], "it is the old object")
+
+
+@CASES.rule
+async def update_of_a_lease_where_none_is(h: Harness) -> None:
+    """An update of a Lease that is not there creates it, whatever the version; with a uid it is a Conflict."""
+    lease = {
+        "apiVersion": LEASES.api_version,
+        "kind": "Lease",
+        "metadata": {"name": "a", "namespace": h.namespace, "resourceVersion": "1"},
+        "spec": {"holderIdentity": "me"},
+    }
+    made = await h.cluster.update(LEASES, lease, manager="m")
+    equal(made, await h.cluster.get(LEASES, "a", h.namespace))
+    await h.cluster.delete(LEASES, "a", h.namespace)
+    await refused(Conflict, h.cluster.update(LEASES, made))
 
 
 @CASES.rule

@@ -1,15 +1,18 @@
 """Rules of managedFields."""
 
+from openmcp_provider.domain.errors import Invalid
 from openmcp_provider.domain.objects import Json
 from openmcp_testing.contract.applying import applied
-from openmcp_testing.contract.case import Cases, Harness, equal, holds
+from openmcp_testing.contract.case import Cases, Harness, equal, holds, refused
 from openmcp_testing.contract.objects import (
     CONFIG_MAPS,
+    GADGET,
     WIDGET,
     changed,
     config_map,
     entry,
     fresh,
+    gadget,
     owners,
     version,
     widget,
@@ -114,3 +117,71 @@ async def managed_fields_that_make_no_sense(h: Harness) -> None:
     sent = fresh(old, managedFields=[{"manager": "x", "operation": "Update", "apiVersion": "v1"}], labels={"l": "1"})
     new = await h.cluster.update(widgets, sent, manager="m")
     equal([("m", "Update")], owners(new))
+
+
+@CASES.rule
+async def managed_fields_of_what_has_no_form(h: Harness) -> None:
+    """A write whose list-map has an item without its key clears managedFields, though that part is not stored."""
+    widgets = await h.crd(WIDGET)
+    await h.cluster.create(widgets, widget(h, "a"), manager="m")
+    body: Json = {"status": {"conditions": [{}]}}
+    new = await h.cluster.patch(widgets, "a", h.namespace, kind="merge", body=body, manager="m")
+    holds("managedFields" not in new["metadata"] and "status" not in new, "managedFields or the status stayed")
+
+
+@CASES.rule
+async def managed_fields_of_another_version(h: Harness) -> None:
+    """An entry of a version that is not served is dropped; with it go all others, where the kind is a custom one."""
+    widgets = await h.crd(WIDGET)
+    for resource, obj, left in ((widgets, widget(h, "a"), []), (CONFIG_MAPS, config_map(h, "a"), ["other"])):
+        await h.cluster.create(resource, obj, manager="m")
+        body: Json = {"metadata": {"labels": {"l": "1"}}}
+        old = await h.cluster.patch(resource, "a", h.namespace, kind="merge", body=body, manager="other")
+        entries = [
+            {**found, "apiVersion": "v7"} if found["manager"] == "m" else found
+            for found in old["metadata"]["managedFields"]
+        ]
+        new = await h.cluster.update(resource, fresh(old, managedFields=entries), manager="m")
+        equal(left, [manager for manager, _ in owners(new)])
+
+
+@CASES.rule
+async def managed_fields_of_duplicates(h: Harness) -> None:
+    """An item that stands in a set twice is another field than the same item once: who takes one out owns the other."""
+    widgets = await h.crd(WIDGET)
+    twice = ["test.io/f", "test.io/f"]
+    old = await h.cluster.create(widgets, widget(h, "a", finalizers=twice), manager="m")
+    equal(twice, old["metadata"]["finalizers"])
+    new = await h.cluster.update(widgets, fresh(old, finalizers=["test.io/f"]), manager="other")
+    equal({"f:metadata": {"f:finalizers": {'v:"test.io/f"': {}}}}, entry(new, "other", "Update")["fieldsV1"])
+    await h.cluster.update(widgets, fresh(new, finalizers=None))
+
+
+@CASES.rule
+async def the_last_label_leaves_a_trace(h: Harness) -> None:
+    """When an apply takes the last label, and another entry names the map, the next write of any sort is a change."""
+    widgets = await h.crd(WIDGET)
+    await h.cluster.create(widgets, widget(h, "a", labels={"l": "1"}, finalizers=["test.io/f"]), manager="other")
+    new = await h.cluster.delete(widgets, "a", h.namespace)
+    for again in ("update", "delete"):
+        body = {"metadata": {"labels": {"l": "1"}}}
+        await h.cluster.patch(widgets, "a", h.namespace, kind="merge", body=body, manager="other")
+        await applied(h, "m", labels={"l": "2"})
+        old = await applied(h, "m")
+        holds("labels" not in old["metadata"], "the label stayed")
+        if again == "update":
+            new = await h.cluster.update(widgets, old)
+        else:
+            new = await h.cluster.delete(widgets, "a", h.namespace)
+        holds(new and version(new) != version(old), f"the next {again} was no change")
+        equal(new, await h.cluster.update(widgets, new or {}))
+    await h.cluster.update(widgets, fresh(new or {}, finalizers=None))
+
+
+@CASES.rule
+async def the_last_field_under_another_entry(h: Harness) -> None:
+    """Applying no longer the last field of a map that another entry names is Invalid: null would be left."""
+    gadgets = await h.crd(GADGET)
+    await h.cluster.create(gadgets, changed(gadget(h, "a"), status={}), manager="other")
+    await h.cluster.apply(gadgets, changed(gadget(h, "a"), status={"phase": "x"}), manager="m")
+    await refused(Invalid, h.cluster.apply(gadgets, gadget(h, "a"), manager="m"))

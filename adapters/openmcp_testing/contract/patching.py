@@ -1,6 +1,7 @@
 """Rules of JSON patches and merge patches."""
 
 from openmcp_provider.domain.errors import Conflict, Invalid, NotFound
+from openmcp_provider.domain.objects import Json
 from openmcp_testing.contract.case import Cases, Harness, equal, holds, refused
 from openmcp_testing.contract.objects import CONFIG_MAPS, WIDGET, config_map, entry, version, widget
 
@@ -44,6 +45,14 @@ async def json_moves_and_copies(h: Harness) -> None:
         {"op": "copy", "from": "/data/two", "path": "/data/copied"},
     ]
     equal({"moved": "1", "two": "2", "copied": "2"}, await _data(h, *operations))
+
+
+@CASES.rule
+async def json_of_what_is_not_there(h: Harness) -> None:
+    """What is not there is copied as null, which in a map is the empty text; it cannot be moved: Invalid."""
+    equal({"one": "", "two": "2"}, await _data(h, {"op": "copy", "from": "/metadata/labels", "path": "/data/one"}))
+    body = [{"op": "move", "from": "/data/none", "path": "/data/one"}]
+    await refused(Invalid, h.cluster.patch(CONFIG_MAPS, "a", h.namespace, kind="json", body=body))
 
 
 @CASES.rule
@@ -122,6 +131,38 @@ async def json_lists(h: Harness) -> None:
 
 
 @CASES.rule
+async def json_lists_from_the_end(h: Harness) -> None:
+    """In a list, negative indices count from its end; those outside of it are Invalid."""
+    widgets = await h.crd(WIDGET)
+    await h.cluster.create(widgets, widget(h, "a", {"size": 1, "tags": ["a", "b"]}))
+    body = [
+        {"op": "test", "path": "/spec/tags/-1", "value": "b"},
+        {"op": "replace", "path": "/spec/tags/-2", "value": "x"},
+    ]
+    new = await h.cluster.patch(widgets, "a", h.namespace, kind="json", body=body)
+    equal(["x", "b"], new["spec"]["tags"])
+    for operation in ({"op": "remove", "path": "/spec/tags/-3"}, {"op": "add", "path": "/spec/tags/7", "value": "x"}):
+        await refused(Invalid, h.cluster.patch(widgets, "a", h.namespace, kind="json", body=[operation]))
+
+
+@CASES.rule
+async def json_of_the_whole(h: Harness) -> None:
+    """The whole object can be replaced and tested; without a value, null is meant."""
+    made = await h.cluster.create(CONFIG_MAPS, config_map(h, "a"))
+    body: list[Json] = [
+        {"op": "test", "path": "", "value": made},
+        {"op": "replace", "path": "", "value": {**made, "data": {"key": "new", "old": "x"}}},
+        {"op": "replace", "path": "/data/old"},
+        {"op": "test", "path": "/data/old"},
+        {"op": "remove", "path": "/data/old"},
+    ]
+    new = await h.cluster.patch(CONFIG_MAPS, "a", h.namespace, kind="json", body=body)
+    equal({"key": "new"}, new["data"])
+    body = [{"op": "add", "path": "", "value": made}]
+    await refused(Invalid, h.cluster.patch(CONFIG_MAPS, "a", h.namespace, kind="json", body=body))
+
+
+@CASES.rule
 async def json_removes_one_finalizer(h: Harness) -> None:
     """A guarded JSON patch can take one finalizer out and leave the others."""
     old = await h.cluster.create(CONFIG_MAPS, config_map(h, "a", finalizers=["test.io/a", "test.io/b"]))
@@ -155,6 +196,18 @@ async def merge_replaces_lists(h: Harness) -> None:
 
 
 @CASES.rule
+async def merge_of_new_lists(h: Harness) -> None:
+    """In what a merge patch sets anew there are no fields that are null, in items of lists neither."""
+    widgets = await h.crd(WIDGET)
+    await h.cluster.create(widgets, widget(h, "a", {"size": 1, "values": {"old": {"x": 1}}}))
+    items = [{"x": None, "y": 1}, None]
+    body = {"spec": {"values": {"new": items, "old": items}}}
+    new = await h.cluster.patch(widgets, "a", h.namespace, kind="merge", body=body)
+    equal([{"y": 1}, None], new["spec"]["values"]["new"])
+    equal([{"x": None, "y": 1}, None], new["spec"]["values"]["old"])
+
+
+@CASES.rule
 async def merge_with_an_old_version(h: Harness) -> None:
     """A patch that carries another resourceVersion than the object's is a Conflict; with the right one it passes."""
     old = await h.cluster.create(CONFIG_MAPS, config_map(h, "a"))
@@ -177,6 +230,16 @@ async def patch_cannot_rename(h: Harness) -> None:
     """A patch that changes the name is Invalid."""
     await h.cluster.create(CONFIG_MAPS, config_map(h, "a"))
     body = {"metadata": {"name": "b"}}
+    await refused(Invalid, h.cluster.patch(CONFIG_MAPS, "a", h.namespace, kind="merge", body=body))
+
+
+@CASES.rule
+async def patch_without_a_namespace(h: Harness) -> None:
+    """A patch that takes the namespace out leaves the object where it is; one that takes the name out is Invalid."""
+    made = await h.cluster.create(CONFIG_MAPS, config_map(h, "a"))
+    body: Json = {"metadata": {"namespace": None}}
+    equal(made, await h.cluster.patch(CONFIG_MAPS, "a", h.namespace, kind="merge", body=body))
+    body = {"metadata": {"name": None}}
     await refused(Invalid, h.cluster.patch(CONFIG_MAPS, "a", h.namespace, kind="merge", body=body))
 
 
@@ -224,6 +287,19 @@ async def patch_of_the_status(h: Harness) -> None:
     new = await h.cluster.patch(widgets, "a", h.namespace, kind="merge", body=body, subresource="status")
     equal(({"phase": "Ready"}, 1, 1), (new["status"], new["spec"]["size"], new["metadata"]["generation"]))
     holds("labels" not in new["metadata"], "a status patch changed labels")
+
+
+@CASES.rule
+async def patch_of_the_status_with_a_uid(h: Harness) -> None:
+    """A patch of the status does not look at the uid that it carries, only at the resourceVersion."""
+    widgets = await h.crd(WIDGET)
+    await h.cluster.create(widgets, widget(h, "a"))
+    body: Json = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, "status": {"phase": "x"}}
+    new = await h.cluster.patch(widgets, "a", h.namespace, kind="merge", body=body, subresource="status")
+    equal({"phase": "x"}, new["status"])
+    body = {"metadata": {"resourceVersion": "1"}, "status": {"phase": "y"}}
+    call = h.cluster.patch(widgets, "a", h.namespace, kind="merge", body=body, subresource="status")
+    await refused(Conflict, call)
 
 
 @CASES.rule
