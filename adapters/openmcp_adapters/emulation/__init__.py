@@ -1,4 +1,8 @@
-"""The landscape around a provider, in memory and under virtual time: openMCP, Flux, a registry, control planes."""
+"""The landscape around a provider, in memory and under virtual time: openMCP, Flux, a registry, control planes.
+
+`openmcp_testing.landscape` has the same actors on real API servers: what both have in common is `AnyLandscape`, what
+actors need of the clusters is abstract in `World`.
+"""
 
 from openmcp_adapters.emulation.charts import Chart, ocm_chart
 from openmcp_adapters.emulation.client import Client

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openmcp_adapters.emulation.client import Client
 from openmcp_adapters.emulation.world import World
 from openmcp_provider.domain.objects import Json, annotations, deleting, dig, generation, labels
-from openmcp_provider.ports import NotFound, PortError, Resource
+from openmcp_provider.ports import Cluster, NotFound, PortError, Resource
 from openmcp_provider.runtime.cache import Cache, Key, Selection
 from openmcp_provider.runtime.queue import Queue
 
@@ -88,7 +87,7 @@ class Actor:
         keep: Callable[[Json], Any],
         changed: Changed | None = None,
         *,
-        cluster: Client | None = None,
+        cluster: Cluster | None = None,
     ) -> Cache[Any]:
         """Return a cache; by default every change that is kept queues the object's key."""
         return Cache(
@@ -159,7 +158,7 @@ def seen(*names: str) -> Callable[[Json], tuple[Any, ...]]:
     return keep
 
 
-async def hold(client: Client, resource: Resource, obj: Json, finalizer: str) -> Json:
+async def hold(client: Cluster, resource: Resource, obj: Json, finalizer: str) -> Json:
     """Add a finalizer unless it is there or the object goes; return the object as it is then."""
     held = list(dig(obj, "metadata", "finalizers") or ())
     if finalizer in held or deleting(obj):
@@ -167,20 +166,20 @@ async def hold(client: Client, resource: Resource, obj: Json, finalizer: str) ->
     return await _finalizers(client, resource, obj, [*held, finalizer])
 
 
-async def release(client: Client, resource: Resource, obj: Json, finalizer: str) -> None:
+async def release(client: Cluster, resource: Resource, obj: Json, finalizer: str) -> None:
     """Take a finalizer off, if it is there."""
     held = list(dig(obj, "metadata", "finalizers") or ())
     if finalizer in held:
         await _finalizers(client, resource, obj, [name for name in held if name != finalizer])
 
 
-async def _finalizers(client: Client, resource: Resource, obj: Json, names: list[str]) -> Json:
+async def _finalizers(client: Cluster, resource: Resource, obj: Json, names: list[str]) -> Json:
     metadata = obj["metadata"]
     body = {"metadata": {"finalizers": names, "resourceVersion": metadata["resourceVersion"]}}
     return await client.patch(resource, metadata["name"], metadata.get("namespace", ""), kind="merge", body=body)
 
 
-async def write_status(client: Client, resource: Resource, obj: Json, **fields: Any) -> Json:  # noqa: ANN401 - JSON
+async def write_status(client: Cluster, resource: Resource, obj: Json, **fields: Any) -> Json:  # noqa: ANN401 - JSON
     """Write fields of the status, unless they have these values; return the object as it is then."""
     if all(dig(obj, "status", name) == value for name, value in fields.items()):
         return obj

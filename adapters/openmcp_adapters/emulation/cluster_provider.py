@@ -1,12 +1,11 @@
 """A cluster provider of openMCP: makes the clusters, and hands out kubeconfigs for them."""
 
 import base64
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from openmcp_adapters.emulation.access import PROFILE, PROVIDER, operation
 from openmcp_adapters.emulation.actor import Actor, hold, release, seen, write_status
-from openmcp_adapters.emulation.client import kubeconfig
 from openmcp_adapters.emulation.schemas import ACCESS_REQUESTS, CLUSTERS, SECRETS
 from openmcp_adapters.emulation.world import World
 from openmcp_provider.domain.names import kubeconfig_secret_name
@@ -14,11 +13,9 @@ from openmcp_provider.domain.objects import Json, deleting, dig, generation, lab
 from openmcp_provider.ports import AlreadyExists, NotFound
 from openmcp_provider.runtime.cache import Cache, Key
 
-__all__ = ["LIFE", "RENEWAL", "AccessGranter", "ClusterMaker"]
+__all__ = ["RENEWAL", "AccessGranter", "ClusterMaker"]
 
 _FINALIZER = "clusters.openmcp.cloud/finalizer"
-LIFE = timedelta(days=30)
-"""How long a token is accepted."""
 RENEWAL = 0.8
 """The part of its life after which it is renewed."""
 
@@ -41,15 +38,15 @@ class ClusterMaker(Actor):
         if deleting(cluster):
             await self.world.pause(delays.deprovision)
             if exclusive:
-                self.world.demolish(key.name)
+                await self.world.demolish(key.name)
             await release(self.platform, CLUSTERS, cluster, _FINALIZER)
             return None
         cluster = await hold(self.platform, CLUSTERS, cluster, _FINALIZER)
         if dig(cluster, "status", "phase") == "Ready":
             return None
-        if self.world.link(key.name).memory is None:
+        if not self.world.exists(key.name):
             await self.world.pause(delays.provision)
-            self.world.build(key.name)
+            await self.world.build(key.name)
         ready = {
             "type": "Ready",
             "status": "True",
@@ -69,8 +66,6 @@ class AccessGranter(Actor):
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "cluster-provider")
-        self._numbers: dict[str, int] = {}
-        self._handed: dict[str, list[tuple[str, str]]] = {}
 
     def watched(self) -> list[Cache[Any]]:
         """Watch the requests."""
@@ -80,7 +75,7 @@ class AccessGranter(Actor):
         """Grant, deny, renew, or revoke; return when the token is to be renewed."""
         request = await self.platform.get(ACCESS_REQUESTS, key.name, key.namespace)
         if deleting(request):
-            self._revoke(uid(request))
+            await self.world.revoke(request)
             await release(self.platform, ACCESS_REQUESTS, request, _FINALIZER)
             return None
         if not _responsible(request) or operation(request) == "ignore":
@@ -96,11 +91,14 @@ class AccessGranter(Actor):
         found = await self._ready(cluster)
         if not found:
             return self.again(1.0, key)
+        new = dig(request, "status", "phase") != "Granted"
         secret = await self._secret(request)
         if secret is None or self._due(secret) <= 0:
-            if dig(request, "status", "phase") != "Granted":
+            if new:
                 await self.world.pause(script.delays.grant)
             secret = await self._write(request, cluster["name"], secret)
+        elif new:  # it asks for other rights than before
+            await self.world.permit(cluster["name"], request)
         await self._answer(request, "Granted", secretRef={"name": secret["metadata"]["name"]})
         return max(1.0, self._due(secret))
 
@@ -124,12 +122,9 @@ class AccessGranter(Actor):
             return None
 
     async def _write(self, request: Json, cluster: str, old: Json | None) -> Json:
-        """Make a token and write it down."""
+        """Make credentials and write them down."""
         metadata = request["metadata"]
-        number = self._numbers[uid(request)] = self._numbers.get(uid(request), 0) + 1
-        token = f"{cluster}.{uid(request)}.{number}"
-        expires = self.world.link(cluster).grant(token, LIFE)
-        self._handed.setdefault(uid(request), []).append((cluster, token))
+        granted = await self.world.grant(cluster, request)
         owner = {
             "apiVersion": ACCESS_REQUESTS.api_version,
             "kind": ACCESS_REQUESTS.kind,
@@ -147,9 +142,9 @@ class AccessGranter(Actor):
             },
             "type": "Opaque",
             "data": {
-                "kubeconfig": _encode(kubeconfig(cluster, token)),
+                "kubeconfig": _encode(granted.kubeconfig),
                 "creationTimestamp": _encode(_seconds(self.world.now())),
-                "expirationTimestamp": _encode(_seconds(expires)),
+                "expirationTimestamp": _encode(_seconds(granted.expires)),
             },
         }
         if old is not None:
@@ -168,10 +163,6 @@ class AccessGranter(Actor):
         except (KeyError, ValueError):
             return 0.0
         return (created + RENEWAL * (expires - created)) - self.world.now().timestamp()
-
-    def _revoke(self, request: str) -> None:
-        for cluster, token in self._handed.pop(request, ()):
-            self.world.link(cluster).tokens.pop(token, None)
 
     async def _answer(self, request: Json, phase: str, **more: Any) -> None:  # noqa: ANN401 - JSON
         seen_at = generation(request)

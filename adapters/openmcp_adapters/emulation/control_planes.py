@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 from openmcp_adapters.emulation.schemas import ACCESS_REQUESTS, CLUSTER_REQUESTS, NAMESPACES, SERVICE_PROVIDERS
@@ -85,11 +85,13 @@ async def until(
             if obj is None if wanted is None else obj is not None and wanted(obj):
                 return obj
             version = page.resource_version
-            async for event in cluster.watch(resource, resource_version=version, namespace=namespace, fields=fields):
-                if event.type == "DELETED" and wanted is None:
-                    return None
-                if event.type in {"ADDED", "MODIFIED"} and wanted is not None and wanted(event.object):
-                    return event.object
+            watch = cluster.watch(resource, resource_version=version, namespace=namespace, fields=fields)
+            async with aclosing(watch) as events:
+                async for event in events:
+                    if event.type == "DELETED" and wanted is None:
+                        return None
+                    if event.type in {"ADDED", "MODIFIED"} and wanted is not None and wanted(event.object):
+                        return event.object
         except Expired:
             continue
         except PortError:

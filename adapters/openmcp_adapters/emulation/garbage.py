@@ -1,9 +1,9 @@
-"""The garbage collector and the end of namespaces, on every cluster: steps that a while after a deletion are due."""
+"""The garbage collector and the end of namespaces, on clusters in memory: steps due a while after a deletion."""
 
 import asyncio
 
+from openmcp_adapters.emulation.memory_world import MemoryWorld
 from openmcp_adapters.emulation.traffic import Link
-from openmcp_adapters.emulation.world import World
 
 __all__ = ["GarbageCollector"]
 
@@ -14,7 +14,7 @@ class GarbageCollector:
     It makes no requests, and does nothing while nothing is deleted.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: MemoryWorld) -> None:
         self._world = world
         self._due: dict[str, asyncio.TimerHandle] = {}
         self.running = False

@@ -27,6 +27,7 @@ class HelmController(Actor):
 
     def __init__(self, world: World) -> None:
         super().__init__(world, "helm-controller", first=0.75, longest=900.0)
+        self._connector = world.connector(self.name)
         self._sources: dict[Key, set[Key]] = {}
 
     def watched(self) -> list[Cache[Any]]:
@@ -71,12 +72,15 @@ class HelmController(Actor):
     async def _deploy(self, obj: Json, report: Report) -> None:
         inputs = await prepare(self.world, self.platform, obj)
         try:
-            helm = await connect(self.world, self.platform, obj)
+            helm = await connect(self.world, self.platform, self._connector, obj)
         except NotFound as error:
             where = f"{obj['metadata']['namespace']}/{kubeconfig_secret(obj)[0]}"
             raise Halt("RESTClientError", f"could not get KubeConfig secret '{where}': {error.message}") from error
-        await self.world.pause(helm.script.delays.look)
-        await Attempt(obj, report, helm, inputs).run()
+        try:
+            await self.world.pause(helm.script.delays.look)
+            await Attempt(obj, report, helm, inputs).run()
+        finally:
+            await helm.cluster.close()
 
     async def _halt(self, obj: Json, report: Report, halt: Halt) -> float:
         """Write why it cannot go on; return when it is tried again, or have it backed off."""
@@ -108,7 +112,7 @@ class HelmController(Actor):
 
     async def _uninstall(self, obj: Json, report: Report) -> None:
         try:
-            helm = await connect(self.world, self.platform, obj)
+            helm = await connect(self.world, self.platform, self._connector, obj)
         except Halt as halt:
             said = f"failed to build REST client getter to uninstall release: {halt.message}"
             await self._undeleted(obj, report, said)
@@ -132,6 +136,8 @@ class HelmController(Actor):
             report.fields["failures"] = int(report.fields.get("failures", 0)) + 1
             await self._undeleted(obj, report, said)
             raise _Retried(said) from error
+        finally:
+            await helm.cluster.close()
 
     async def _undeleted(self, obj: Json, report: Report, said: str) -> None:
         report.say("Ready", "False", "UninstallFailed", said)

@@ -9,13 +9,12 @@ from typing import Any
 from attrs import define, frozen
 
 from openmcp_adapters.emulation.charts import Chart
-from openmcp_adapters.emulation.client import Client
 from openmcp_adapters.emulation.helm import Helm, digest_of
 from openmcp_adapters.emulation.schemas import OCI_REPOSITORIES, SECRETS
 from openmcp_adapters.emulation.world import World
 from openmcp_provider.domain.names import shorten
 from openmcp_provider.domain.objects import Json, conditions, dig, generation
-from openmcp_provider.ports import NotFound
+from openmcp_provider.ports import Cluster, ClusterFactory, NotFound
 
 __all__ = ["Halt", "Inputs", "connect", "kubeconfig_secret", "prepare", "release_name"]
 
@@ -59,7 +58,7 @@ class Inputs:
     config: str
 
 
-async def prepare(world: World, client: Client, obj: Json) -> Inputs:
+async def prepare(world: World, client: Cluster, obj: Json) -> Inputs:
     """Return what a HelmRelease is to deploy.
 
     Raises:
@@ -102,8 +101,8 @@ def _unready(source: Json) -> str:
     return "" if dig(source, "status", "artifact") else "does not have an artifact"
 
 
-async def connect(world: World, client: Client, obj: Json) -> Helm:
-    """Return Helm on the control plane of a HelmRelease, with the kubeconfig as it is now.
+async def connect(world: World, client: Cluster, factory: ClusterFactory, obj: Json) -> Helm:
+    """Return Helm on the control plane of a HelmRelease, with the kubeconfig as it is now; its cluster is to be closed.
 
     Raises:
         NotFound: the kubeconfig's Secret does not exist.
@@ -120,7 +119,7 @@ async def connect(world: World, client: Client, obj: Json) -> Helm:
         said = f"KubeConfig secret '{namespace}/{name}' does not contain a '{key}' key with data"
         raise Halt("RESTClientError", said)
     try:
-        cluster = world.connector(client.name).connect(raw)
+        cluster = factory.connect(raw)
     except ValueError as error:
         raise Halt("RESTClientError", f"failed to load KubeConfig from secret '{namespace}/{name}': {error}") from None
     spec: Mapping[str, Any] = obj["spec"]
@@ -130,8 +129,8 @@ async def connect(world: World, client: Client, obj: Json) -> Helm:
         script=world.script(namespace),
         cluster=cluster,
         release=release_name(obj),
-        namespace=target,
-        storage=spec.get("storageNamespace") or namespace,
+        namespace=world.quarters(namespace, target),
+        storage=world.quarters(namespace, spec.get("storageNamespace") or namespace),
         origin=(obj["metadata"]["name"], namespace),
         limit=spec.get("maxHistory", 5),
     )

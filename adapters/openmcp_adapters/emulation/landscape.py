@@ -1,45 +1,25 @@
 """A whole landscape in memory: platform, onboarding cluster, control planes, and everybody who works on them."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self
 
-from openmcp_adapters.emulation.access import AccessController
+from openmcp_adapters.emulation.any_landscape import CRD_CLUSTER, AnyLandscape
 from openmcp_adapters.emulation.client import Client
-from openmcp_adapters.emulation.cluster_provider import AccessGranter, ClusterMaker
-from openmcp_adapters.emulation.control_planes import Operator, until
 from openmcp_adapters.emulation.garbage import GarbageCollector
-from openmcp_adapters.emulation.helm import STUCK
-from openmcp_adapters.emulation.helm_controller import HelmController
+from openmcp_adapters.emulation.memory_world import MemoryWorld
 from openmcp_adapters.emulation.registry import Registry
-from openmcp_adapters.emulation.scheduler import Scheduler
-from openmcp_adapters.emulation.schemas import (
-    ACCESS_REQUESTS,
-    CLUSTER_REQUESTS,
-    CLUSTERS,
-    DEPLOYMENTS,
-    HELM_RELEASES,
-    NAMESPACES,
-    NEIGHBOURS,
-    SERVICE_PROVIDERS,
-)
-from openmcp_adapters.emulation.script import Delays, Script
-from openmcp_adapters.emulation.source_controller import SourceController
+from openmcp_adapters.emulation.schemas import NEIGHBOURS
+from openmcp_adapters.emulation.script import Delays
 from openmcp_adapters.emulation.traffic import Faults, Traffic
-from openmcp_adapters.emulation.world import World, cluster_name
 from openmcp_adapters.memory import MemoryCluster
-from openmcp_provider.domain.names import tenant_namespace
-from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, dig, labels
-from openmcp_provider.ports import AlreadyExists, Cluster
-from openmcp_provider.runtime.cache import Key
+from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, labels
+from openmcp_provider.ports import Cluster
 
 __all__ = ["Landscape"]
 
-_WHERE = "openmcp.cloud/cluster"
 
-
-class Landscape:
+class Landscape(AnyLandscape[MemoryWorld]):
     """A landscape; made inside a running (virtual) event loop, and used as an asynchronous context.
 
     It is also the port `ClusterFactory` for the provider.
@@ -76,73 +56,40 @@ class Landscape:
     ) -> None:
         self.traffic = Traffic(seed, latency, timeout, faults)
         self.registry = registry or Registry()
-        self.world = World(
-            seed, self.traffic, system, delays or Delays(), self.registry, bookmark_seconds, watch_seconds
+        world = MemoryWorld(
+            seed=seed,
+            system=system,
+            delays=delays or Delays(),
+            registry=self.registry,
+            traffic=self.traffic,
+            bookmark_seconds=bookmark_seconds,
+            watch_seconds=watch_seconds,
         )
-        self.clock = self.world.clock
-        self.platform = self.world.build(PLATFORM)
-        self.onboarding = self.world.build(ONBOARDING)
-        self.operator = Operator(self.world)
-        self.scheduler = Scheduler(self.world)
-        self.access = AccessController(self.world)
-        self.clusters = ClusterMaker(self.world)
-        self.granter = AccessGranter(self.world)
-        self.source_controller = SourceController(self.world)
-        self.helm_controller = HelmController(self.world)
-        self.garbage = GarbageCollector(self.world)
-        self.world.removed = self.garbage.notice
-        self._provider = provider
-        self._person = self.client("operator-person")
+        self.clock = world.clock
+        self.platform = world.memory(PLATFORM)
+        self.onboarding = world.memory(ONBOARDING)
+        self.garbage = GarbageCollector(world)
+        world.removed = self.garbage.notice
+        super().__init__(world, provider)
         for neighbour in NEIGHBOURS:
             self._memory(neighbour.cluster).install(neighbour.crd, immutable=neighbour.immutable)
         for crd in crds:
-            self._memory(labels(crd)[_WHERE]).install(crd)
+            self._memory(labels(crd)[CRD_CLUSTER]).install(crd)
 
     def _memory(self, cluster: str) -> MemoryCluster:
         return {PLATFORM: self.platform, ONBOARDING: self.onboarding}[cluster]
 
     async def __aenter__(self) -> Self:
         """Start every actor."""
-        system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.world.system}}
-        for person in (self._person, self.client("operator-person", ONBOARDING)):
-            with suppress(AlreadyExists):  # it may be one that every cluster has
-                await person.create(NAMESPACES, system)
-        registration = {
-            "apiVersion": SERVICE_PROVIDERS.api_version,
-            "kind": SERVICE_PROVIDERS.kind,
-            "metadata": {"name": self._provider},
-            "spec": {"image": "emulated"},
-        }
-        await self._person.create(SERVICE_PROVIDERS, registration)
-        status = {"status": {"observedGeneration": 1, "phase": "Progressing"}}
-        operator = self.client("operator")
-        await operator.patch(SERVICE_PROVIDERS, self._provider, kind="merge", body=status, subresource="status")
         self.garbage.start()
-        for actor in (
-            self.scheduler,
-            self.access,
-            self.clusters,
-            self.granter,
-            self.source_controller,
-            self.helm_controller,
-        ):
-            await actor.start()
-        return self
+        return await super().__aenter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop every actor."""
         self.garbage.stop()
-        for actor in (
-            self.helm_controller,
-            self.source_controller,
-            self.granter,
-            self.clusters,
-            self.access,
-            self.scheduler,
-        ):
-            await actor.stop()
+        await super().__aexit__(kind, error, trace)
 
     # --- clients
 
@@ -158,45 +105,6 @@ class Landscape:
         """
         return self.world.connector("provider").connect(kubeconfig)
 
-    # --- control planes
-
-    async def create_control_plane(self, name: str, namespace: str = "default") -> None:
-        """Ask for a control plane, as a tenant would; return when that was written, not when it is there."""
-        await self.operator.create(name, namespace)
-
-    async def ready(self, name: str, namespace: str = "default") -> None:
-        """Wait until a control plane's ClusterRequest is granted and its cluster is there."""
-        home = self.home(name, namespace)
-        await until(
-            self._person, CLUSTER_REQUESTS, name, home, wanted=lambda obj: dig(obj, "status", "phase") == "Granted"
-        )
-        await until(
-            self._person,
-            CLUSTERS,
-            self.cluster_of(name, namespace),
-            home,
-            wanted=lambda obj: dig(obj, "status", "phase"),
-        )
-
-    async def delete_control_plane(self, name: str, namespace: str = "default") -> None:
-        """Delete a control plane as the operator does: its services first; return when everything is gone."""
-        await self.operator.delete(name, namespace)
-
-    async def destroy_control_plane(self, name: str, namespace: str = "default") -> None:
-        """Delete a control plane's ClusterRequest and cluster without a care for its services."""
-        home = self.home(name, namespace)
-        await self._person.delete(CLUSTER_REQUESTS, name, home)
-        await until(self._person, CLUSTER_REQUESTS, name, home)
-
-    @staticmethod
-    def home(name: str, namespace: str = "default") -> str:
-        """Return a tenant's namespace on the platform."""
-        return tenant_namespace(name, namespace)
-
-    def cluster_of(self, name: str, namespace: str = "default") -> str:
-        """Return the name of a control plane's cluster, as in the log."""
-        return cluster_name(self.home(name, namespace), name)
-
     def control_plane(self, name: str, namespace: str = "default") -> MemoryCluster:
         """Return a control plane's cluster.
 
@@ -209,10 +117,6 @@ class Landscape:
         return found
 
     # --- what goes wrong
-
-    def script(self, name: str, namespace: str = "default") -> Script:
-        """Return what is going to happen to a tenant, to be changed."""
-        return self.world.script(self.home(name, namespace))
 
     def kill(self, name: str, namespace: str = "default", *, how: Literal["refused", "frozen"] = "refused") -> None:
         """Let a control plane refuse every connection, or answer nothing any more. It may not exist yet."""
@@ -238,29 +142,4 @@ class Landscape:
         """Write a new token into every kubeconfig Secret of a tenant; by default the old ones stay valid."""
         if revoke:
             self.revoke_tokens(name, namespace)
-        home = self.home(name, namespace)
-        for request in (await self._person.list(ACCESS_REQUESTS, namespace=home)).items:
-            await self.granter.rotate(Key(home, request["metadata"]["name"]))
-
-    async def suspend(self, name: str, namespace: str = "default", *, suspended: bool = True) -> None:
-        """Suspend a tenant's HelmReleases, as a person would, or resume them."""
-        home = self.home(name, namespace)
-        for found in (await self._person.list(HELM_RELEASES, namespace=home)).items:
-            body = {"spec": {"suspend": suspended}}
-            await self._person.patch(HELM_RELEASES, found["metadata"]["name"], home, kind="merge", body=body)
-
-    async def clear_leftovers(self, name: str, namespace: str = "default") -> None:
-        """Let the workloads go whose deletion took longer than Helm waited."""
-        person = self.client("operator-person", self.cluster_of(name, namespace))
-        for found in (await person.list(DEPLOYMENTS)).items:
-            held = dig(found, "metadata", "finalizers") or ()
-            if STUCK in held:
-                metadata = found["metadata"]
-                body = {"metadata": {"finalizers": [one for one in held if one != STUCK]}}
-                await person.patch(DEPLOYMENTS, metadata["name"], metadata["namespace"], kind="merge", body=body)
-
-    def attend(self, name: str, namespace: str = "default", *, picked_up: bool = True) -> None:
-        """Have Flux look at a tenant's objects, or ignore them."""
-        self.script(name, namespace).picked_up = picked_up
-        for actor in (self.source_controller, self.helm_controller):
-            actor.look(self.home(name, namespace))
+        await super().rotate(name, namespace)

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from openmcp_adapters.emulation.client import Client
 from openmcp_adapters.emulation.world import World
 from openmcp_provider.domain.objects import Json, annotations, dig, generation
-from openmcp_provider.ports import Resource
+from openmcp_provider.ports import Cluster, Resource
 
 __all__ = ["FLUX_FINALIZER", "FORCE", "REQUESTED", "RESET", "Report", "concern"]
 
@@ -32,7 +31,7 @@ class Report:
         obj: The object as read.
     """
 
-    def __init__(self, world: World, client: Client, resource: Resource, obj: Json) -> None:
+    def __init__(self, world: World, client: Cluster, resource: Resource, obj: Json) -> None:
         self.generation = generation(obj)
         self.fields: dict[str, Any] = dict(obj.get("status") or {})
         self._world = world

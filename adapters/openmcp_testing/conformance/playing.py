@@ -100,7 +100,8 @@ class _Player:
             objects = {name: await self._objects(kind) for name, kind in self.kinds.items()}
             for kind in self.kinds.values():
                 await self.cluster.create(kind.resource, self._last(kind))
-            events = await asyncio.gather(*watches)
+            async with asyncio.timeout(_PATIENCE):
+                events = await asyncio.gather(*watches)
         finally:
             for watch in watches:
                 watch.cancel()
