@@ -17,6 +17,7 @@ from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.runtime.controller import Controller, Ports
 from openmcp_provider.runtime.controller import Settings as Pace
 from openmcp_provider.runtime.election import Elector, LostLeadership, wait_for_lapse
+from openmcp_provider.runtime.fencing import Fenced
 from openmcp_provider.runtime.limits import RateLimited
 from openmcp_provider.runtime.onboarding import NoAccess, OnboardingAccess
 from openmcp_provider.runtime.recorder import ClusterRecorder
@@ -40,9 +41,10 @@ __all__ = ["run"]
 class _Limited(ClusterFactory):
     """Makes clients of tenants' clusters that ask no more often than is good for those."""
 
-    def __init__(self, factory: ClusterFactory, setting: Setting) -> None:
+    def __init__(self, factory: ClusterFactory, setting: Setting, fenced: Callable[[Cluster], Cluster]) -> None:
         self._factory = factory
         self._clock = setting.clock
+        self._fenced = fenced
 
     def connect(self, kubeconfig: bytes) -> Cluster:
         """Return a client.
@@ -50,7 +52,7 @@ class _Limited(ClusterFactory):
         Raises:
             ValueError: the kubeconfig cannot be used.
         """
-        return RateLimited(self._factory.connect(kubeconfig), self._clock)
+        return self._fenced(RateLimited(self._factory.connect(kubeconfig), self._clock))
 
 
 class Run:
@@ -111,7 +113,7 @@ class Run:
         """Work, while leading where that was asked for."""
         setting, edition = self._setting, self._setting.provider.edition
         if not setting.arguments.leader_elect:
-            await self._work()
+            await self._work(lambda cluster: cluster)
             return
         elector = Elector(
             self._platform,
@@ -125,7 +127,7 @@ class Run:
             overdue=_leave,
         )
         try:
-            await elector.lead(self._work)
+            await elector.lead(lambda: self._work(lambda cluster: Fenced(cluster, lambda: elector.leading)))
         except LostLeadership as error:
             raise Failed(str(error)) from error
 
@@ -133,15 +135,19 @@ class Run:
         self._metrics.leading(leads)
         self._setting.told("leading" if leads else "no longer leading")
 
-    async def _work(self) -> None:
-        """Serve instances until cancelled; touch with the onboarding cluster that is lost ends it, in a group."""
+    async def _work(self, fenced: Callable[[Cluster], Cluster]) -> None:
+        """Serve instances until cancelled; touch with the onboarding cluster that is lost ends it, in a group.
+
+        Args:
+            fenced: Makes a cluster one that this process writes to only while it may.
+        """
         setting, edition = self._setting, self._setting.provider.edition
         onboarding = self._metrics.metered(setting.limited(self._access.cluster), ONBOARDING)
         await wait_for_lapse(onboarding, edition.lease, setting.namespace, clock=setting.clock, told=setting.told)
         ports = Ports(
-            platform=self._platform,
-            onboarding=onboarding,
-            factory=self._metrics.metered_factory(_Limited(setting.factory, setting)),
+            platform=fenced(self._platform),
+            onboarding=fenced(onboarding),
+            factory=self._metrics.metered_factory(_Limited(setting.factory, setting, fenced)),
             decode=decoder,
             clock=setting.clock,
             randomness=setting.randomness,

@@ -8,7 +8,6 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
-from typing import TypeVar
 
 from openmcp_provider.domain.objects import Json, dig, timestamp, uid
 from openmcp_provider.ports import (
@@ -25,8 +24,6 @@ from openmcp_provider.ports import (
 )
 
 __all__ = ["LEASES", "Elector", "LostLeadership", "wait_for_lapse"]
-
-T = TypeVar("T")
 
 LEASES = Resource("coordination.k8s.io/v1", "Lease", "leases")
 DURATION = 15.0
@@ -109,10 +106,9 @@ class _Lease:
 class Elector:
     """Stands for a Lease, and works while it holds it.
 
-    Counted from before the request that renewed the Lease last, work is cancelled after `renew_deadline`, and nobody
-    else takes the Lease before `duration`; what lies between is the time that work has to end. If it does not end in
-    time, `overdue` is called and work is cancelled again, every `retry` seconds: nothing but the end of the process can
-    stop it then. A request that is carried out long after it was given up is beyond this; see `leading`.
+    From before the request that renewed the Lease last, it takes `renew_deadline` until work is cancelled, and
+    `duration` until anybody else takes the Lease: the time between is for work to end. If that does not suffice,
+    `overdue` is called and work cancelled again, every `retry` seconds; only the end of the process can stop it then.
 
     Args:
         cluster: Where the Lease is.
@@ -122,8 +118,7 @@ class Elector:
         clock: The time.
         randomness: For jitter.
         duration: Seconds that the Lease lasts; others wait for them rounded up.
-        renew_deadline: Seconds without a renewal until work is cancelled. A request is given up after half of them, so
-            that one that hangs does not cost the Lease.
+        renew_deadline: Seconds without renewal until work is cancelled. A request is given up after half of them.
         retry: Seconds between renewals.
         changed: Told whether this process leads, at each change.
         failed: Told every error of a request, before the next try.
@@ -132,6 +127,8 @@ class Elector:
     Raises:
         ValueError: the times do not fit each other, or there is no identity.
     """
+
+    _working: asyncio.Task[None]
 
     def __init__(
         self,
@@ -155,7 +152,6 @@ class Elector:
         self._identity, self._clock, self._randomness = identity, clock, randomness
         self._duration, self._renew_deadline, self._retry = duration, renew_deadline, retry
         self._changed, self._failed, self._overdue = changed, failed, overdue
-        self._working: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._until = -math.inf
         self._wrote = False
@@ -163,11 +159,11 @@ class Elector:
 
     @property
     def leading(self) -> bool:
-        """Whether this process leads, by the clock: also true to fact right after the process was frozen."""
+        """Whether this process leads, by the clock: right before a write this holds, however long it was frozen."""
         return not self._lost and self._clock.monotonic() < self._until
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Become the leader, work, and give the Lease back once work has ended.
+        """Become the leader, work, and give the Lease back once work has ended; only once at a time.
 
         What work raises is raised. A cancellation is passed on to work, and the Lease kept until work has ended.
 
@@ -180,8 +176,6 @@ class Elector:
         finally:
             if self._wrote:
                 await self._release()
-
-    # --- time
 
     async def _acquire(self) -> float:
         """Return the moment before the request that got the Lease."""
@@ -203,29 +197,30 @@ class Elector:
         async def begin() -> None:
             await work()
 
-        loop, cancelled, broken, self._lost = asyncio.get_running_loop(), None, None, ""
-        working, keeping = loop.create_task(begin()), loop.create_task(self._keep(sent))
-        self._working = working
+        loop, cancelled, self._lost = asyncio.get_running_loop(), None, ""
+        working = self._working = loop.create_task(begin())
+        keeping = loop.create_task(self._keep(sent))
         try:
             self._extend(sent)
             self._changed(True)  # noqa: FBT003 - it takes nothing else
             while not working.done():
-                running = {task for task in (working, keeping) if not task.done()}
                 try:
-                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({working})
                 except asyncio.CancelledError as error:
                     cancelled = error
                     working.cancel()
-                if keeping.done() and (broken := keeping.exception()):
-                    self._lose(f"could not be kept: {broken!r}")
             failure = None if working.cancelled() else working.exception()
-            if self._lost and not cancelled:
-                raise LostLeadership(self._lost) from failure or broken
             if cancelled and not failure:
                 raise cancelled
+            if self._lost and not cancelled:
+                raise LostLeadership(self._lost) from failure
             working.result()
         finally:
-            self._end()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._until = -math.inf
+            if not self._lost:
+                self._changed(False)  # noqa: FBT003
             working.cancel()
             keeping.cancel()
             await asyncio.wait({working, keeping})
@@ -246,19 +241,19 @@ class Elector:
                 continue
             if renewed is None:
                 self._lose(f"is held by {self._lease.holder}")
-                return
-            self._extend(renewed)
-            due = renewed + self._retry
+            elif self.leading:
+                self._extend(renewed)
+                due = renewed + self._retry
+            else:
+                self._expire()  # frozen meanwhile: this may wake before the timer
 
     def _extend(self, sent: float) -> None:
-        """Lead until `renew_deadline` after a renewal, unless that is over."""
-        until = sent + self._renew_deadline
-        if not self._lost and until > self._clock.monotonic():
-            self._until, self._trouble = until, ""
-            self._arm(until, self._expire)
+        """Lead until `renew_deadline` after a renewal."""
+        self._until, self._trouble = sent + self._renew_deadline, ""
+        self._arm(self._until, self._expire)
 
     def _arm(self, moment: float, then: Callable[[], None]) -> None:
-        """Set the one timer. It cancels work by itself: a task to do so might wake after work, when both slept long."""
+        """Set the one timer. It cancels work itself, not by a task: after a freeze that might wake later than work."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(max(0.0, moment - self._clock.monotonic()), then)
@@ -267,27 +262,17 @@ class Elector:
         self._lose(f"could not be renewed for {self._renew_deadline:g} s{self._trouble}")
 
     def _lose(self, why: str) -> None:
-        if self._lost or self._working is None or self._working.done():
-            return
-        self._lost = f"{self._lease} {why}"
-        self._working.cancel()
-        self._arm(self._until - self._renew_deadline + self._duration, self._overrun)
-        self._changed(False)  # noqa: FBT003
+        if not (self._lost or self._working.done()):
+            self._lost = f"{self._lease} {why}"
+            self._working.cancel()
+            self._arm(self._until - self._renew_deadline + self._duration, self._overrun)
+            self._changed(False)  # noqa: FBT003
 
     def _overrun(self) -> None:
-        if self._working is not None and not self._working.done():
+        if not self._working.done():
             self._working.cancel()
             self._arm(self._clock.monotonic() + self._retry, self._overrun)
             self._overdue()
-
-    def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._working, self._timer, self._until = None, None, -math.inf
-        if not self._lost:
-            self._changed(False)  # noqa: FBT003
-
-    # --- requests
 
     async def _attempt(self) -> float | None:
         """Take or renew the Lease; return the moment before the request that did, None while another holds it."""
@@ -305,16 +290,15 @@ class Elector:
         spec, new, sent = self._lease.spec, self._lease.found is None, self._clock.monotonic()
         own = spec if spec.get("holderIdentity") == self._identity else {}
         now = self._lease.moment(own.get("renewTime"))
+        record = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": math.ceil(self._duration),
+            "acquireTime": own.get("acquireTime") or now,
+            "renewTime": now,
+            "leaseTransitions": (spec.get("leaseTransitions") or 0) + (not own and not new),
+        }
         self._wrote = True
-        await self._lease.write(
-            {
-                "holderIdentity": self._identity,
-                "leaseDurationSeconds": math.ceil(self._duration),
-                "acquireTime": own.get("acquireTime") or now,
-                "renewTime": now,
-                "leaseTransitions": (spec.get("leaseTransitions") or 0) + (not own and not new),
-            }
-        )
+        await self._lease.write(record)
         return sent
 
     async def _release(self) -> None:
@@ -324,7 +308,7 @@ class Elector:
                 while not await self._emptied():
                     await self._clock.sleep(self._retry)
         except TimeoutError:
-            self._failed(Unavailable(f"{self._lease} could not be released; it will lapse"))
+            self._failed(Unavailable(f"{self._lease} could not be given back; it will lapse"))
 
     async def _emptied(self) -> bool:
         try:
@@ -352,21 +336,21 @@ async def wait_for_lapse(
         retry: Seconds between looks.
         told: Told in one line what is waited for, whenever that changes.
     """
-    lease, waiting = _Lease(cluster, name, namespace, clock, DURATION), ""
+    lease, before = _Lease(cluster, name, namespace, clock, DURATION), ""
     while True:
         pause = retry
         try:
             await lease.look()
         except PortError as error:
-            pause, waiting_for = max(retry, min(_asked(error), DURATION)), error.reason
+            pause, why = max(retry, min(_asked(error), DURATION)), error.reason
             line = f"cannot read {lease}, trying again: {error.reason}: {error.message}"
         else:
             if lease.found is None or lease.free:
                 return
-            waiting_for = line = f"waiting for {lease} of holder {lease.holder} to lapse"
-        if waiting != waiting_for:
+            why = line = f"waiting for {lease} of holder {lease.holder} to lapse"
+        if why != before:
             told(line)
-            waiting = waiting_for
+            before = why
         await clock.sleep(pause)
 
 
