@@ -2,12 +2,15 @@
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from openmcp_adapters.system import SystemRandomness
 from openmcp_provider.domain.objects import Json
