@@ -13,7 +13,7 @@ nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
-nox.options.sessions = ["lint", "types", "imports", "tests", "cluster", "docs", "package"]
+nox.options.sessions = ["lint", "types", "imports", "tests", "cluster", "docs", "package", "image"]
 
 WHEEL_STANDS_ALONE = """
 import importlib.metadata, openmcp_provider, service_provider_ocm
@@ -33,6 +33,14 @@ def install(session: nox.Session) -> None:
     """Install the pinned tools and this project, editable."""
     install_tools(session)
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def skip(session: nox.Session, why: str) -> None:
+    """Skip a session where there is a reason to; but what cannot run in CI has failed."""
+    if why and os.environ.get("CI"):
+        session.error(why)
+    if why:
+        session.skip(why)
 
 
 @nox.session
@@ -62,7 +70,7 @@ def imports(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests that need no server: all of them with branch coverage, or what the arguments name."""
     install(session)
-    everything = ("--ignore=tests/cluster", "-n", "auto", "--cov", "--cov-report=term")
+    everything = ("--ignore=tests/cluster", "--ignore=tests/image", "-n", "auto", "--cov", "--cov-report=term")
     session.run("pytest", *(session.posargs or everything))
 
 
@@ -74,10 +82,7 @@ def cluster(session: nox.Session) -> None:
     """
     install(session)
     why = str(session.run("python", "-m", "openmcp_testing.control_plane", "--missing", silent=True)).strip()
-    if why and os.environ.get("CI"):
-        session.error(why)  # what cannot run in CI has failed
-    if why:
-        session.skip(why)
+    skip(session, why)
     session.run("python", "-m", "openmcp_testing.control_plane")
     session.run("pytest", *(session.posargs or ("tests/cluster", "-n", "2", "--durations=5")))
 
@@ -103,6 +108,16 @@ def package(session: nox.Session) -> None:
     session.run(python, "-I", "-c", WHEEL_STANDS_ALONE, external=True, log=False)
 
 
+@nox.session
+def image(session: nox.Session) -> None:
+    """Build the image on a base made on the spot, start it, and check what is in it; or what the arguments name."""
+    missing = [name for name in ("buildah", "mmdebstrap", "unshare") if not shutil.which(name)]
+    needed = [*(["root"] if os.geteuid() else []), *missing]
+    skip(session, f"needed: {', '.join(needed)}" if needed else "")
+    install_tools(session)
+    session.run("pytest", *(session.posargs or ("tests/image", "--durations=5")))
+
+
 @nox.session(default=False, name="format")
 def format_(session: nox.Session) -> None:
     """Rewrite the code in its style."""
@@ -113,10 +128,11 @@ def format_(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure how long decisions take, and count what a tenant costs in requests."""
+    """Measure how long decisions take, what a tenant costs in requests, and what the clients cost on a real server."""
     install(session)
     session.run("python", "benchmarks/decide.py", *session.posargs)
-    session.run("python", "benchmarks/requests.py")
+    session.run("python", "benchmarks/creation.py")
+    session.run("python", "benchmarks/clients.py")  # says so where no control plane is to be had
 
 
 @nox.session(default=False)
@@ -127,3 +143,8 @@ def pins(session: nox.Session) -> None:
     form = ("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--exclude-newer", "1 week")
     pinned = ("--upgrade", "--quiet", "--output-file", "requirements/dev.txt", *session.posargs)
     session.run("uv", "pip", "compile", "pyproject.toml", "requirements/dev.in", *extras, *form, *pinned)
+    # The image gets of these what it needs, and what builds its wheel.
+    tested = ("--constraint", "requirements/dev.txt", "--no-annotate", "--quiet")
+    needs = ("pyproject.toml", "--extra", "controller", "--extra", "lightkube")
+    for output, inputs in (("runtime.txt", needs), ("build.txt", ("requirements/build.in",))):
+        session.run("uv", "pip", "compile", *inputs, *form, *tested, "--output-file", f"requirements/{output}")
