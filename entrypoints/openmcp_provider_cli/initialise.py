@@ -1,9 +1,9 @@
 """``init``: access to the onboarding cluster, definitions on both clusters, registration. Any failure is one."""
 
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM
-from openmcp_provider.domain.onboarding import INIT, init_rules, onboarding_access
+from openmcp_provider.domain.onboarding import INIT, init_rules
 from openmcp_provider.runtime.initialising import NotInitialised, install_definition, register
-from openmcp_provider.runtime.onboarding import NoAccess, OnboardingAccess
+from openmcp_provider.runtime.onboarding import NoAccess
 from openmcp_provider_cli.program import DONE, Failed, Setting
 
 __all__ = ["initialise"]
@@ -16,15 +16,7 @@ async def initialise(setting: Setting) -> int:
         Failed: something did not happen.
     """
     provider, edition = setting.provider, setting.provider.edition
-    access = OnboardingAccess(
-        onboarding_access(edition, INIT, setting.namespace, init_rules()),
-        platform=setting.platform,
-        factory=setting.factory,
-        clock=setting.clock,
-        randomness=setting.randomness,
-        told=setting.told,
-        manager=setting.manager,
-    )
+    access = setting.access(INIT, init_rules(), setting.platform)
     try:
         onboarding = await access.obtain()
         try:

@@ -8,13 +8,13 @@ from typing import Any
 from openmcp_adapters.wire import decoder
 from openmcp_provider.domain.errors import PortError
 from openmcp_provider.domain.objects import Json, conditions, dig
-from openmcp_provider.domain.onboarding import RUN, onboarding_access, run_rules
+from openmcp_provider.domain.onboarding import RUN, run_rules
 from openmcp_provider.domain.plan import Plan, explain
 from openmcp_provider.domain.rights import Right, onboarding_rights, platform_rights
 from openmcp_provider.domain.snapshot import Invalid, Missing
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.runtime.controller import Ports, Settings
-from openmcp_provider.runtime.onboarding import NoAccess, OnboardingAccess
+from openmcp_provider.runtime.onboarding import NoAccess
 from openmcp_provider.runtime.preview import Foreseen, Preview, ReadOnly, Unreadable
 from openmcp_provider.runtime.recorder import ClusterRecorder
 from openmcp_provider.runtime.rights import missing_rights
@@ -60,15 +60,7 @@ async def _look(setting: Setting) -> dict[str, Any]:
     """
     provider, edition = setting.provider, setting.provider.edition
     platform = ReadOnly(setting.limited(setting.platform))
-    access = OnboardingAccess(
-        onboarding_access(edition, RUN, setting.namespace, run_rules(edition)),
-        platform=platform,
-        factory=setting.factory,
-        clock=setting.clock,
-        randomness=setting.randomness,
-        told=setting.told,
-        manager=setting.manager,
-    )
+    access = setting.access(RUN, run_rules(edition), platform)
     try:
         granted = await access.existing()
     except NoAccess as error:

@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 from openmcp_adapters.clients import Clients
 from openmcp_adapters.system import SystemClock, SystemRandomness
 from openmcp_provider.domain.legal import check_label, check_subdomain
+from openmcp_provider.domain.objects import Json
+from openmcp_provider.domain.onboarding import onboarding_access
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.provider import Provider
 from openmcp_provider.runtime.limits import RateLimited
+from openmcp_provider.runtime.onboarding import OnboardingAccess
 from openmcp_provider_cli.logs import Log, Settings, configure, on_loop_error
 
 __all__ = ["DONE", "FAILED", "WRONG", "Command", "Failed", "Setting", "Wrong", "execute", "leaves", "version"]
@@ -73,6 +76,24 @@ class Setting:
             return cluster
         return RateLimited(
             cluster, self.clock, rate=self.arguments.kube_api_qps, burst=max(1, self.arguments.kube_api_burst)
+        )
+
+    def access(self, local_name: str, rules: tuple[Json, ...], platform: Cluster) -> OnboardingAccess:
+        """Return the way to the onboarding cluster.
+
+        Args:
+            local_name: Of the request for it.
+            rules: What is asked for.
+            platform: Where it is asked.
+        """
+        return OnboardingAccess(
+            onboarding_access(self.provider.edition, local_name, self.namespace, rules),
+            platform=platform,
+            factory=self.factory,
+            clock=self.clock,
+            randomness=self.randomness,
+            told=self.told,
+            manager=self.manager,
         )
 
     def told(self, text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from openmcp_adapters.wire import decoder
 from openmcp_provider.domain.errors import PortError
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM
-from openmcp_provider.domain.onboarding import RUN, onboarding_access, run_rules
+from openmcp_provider.domain.onboarding import RUN, run_rules
 from openmcp_provider.domain.rights import onboarding_rights, platform_rights
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.runtime.controller import Controller, Ports
@@ -19,7 +19,7 @@ from openmcp_provider.runtime.controller import Settings as Pace
 from openmcp_provider.runtime.election import Elector, LostLeadership, wait_for_lapse
 from openmcp_provider.runtime.fencing import Fenced
 from openmcp_provider.runtime.limits import RateLimited
-from openmcp_provider.runtime.onboarding import NoAccess, OnboardingAccess
+from openmcp_provider.runtime.onboarding import NoAccess
 from openmcp_provider.runtime.recorder import ClusterRecorder
 from openmcp_provider.runtime.rights import missing_rights
 from openmcp_provider.runtime.watchdog import LostTouch, watch_over
@@ -74,15 +74,7 @@ class Run:
             clock=setting.clock,
         )
         self._platform = self._metrics.metered(setting.limited(setting.platform), PLATFORM)
-        self._access = OnboardingAccess(
-            onboarding_access(edition, RUN, setting.namespace, run_rules(edition)),
-            platform=self._platform,
-            factory=setting.factory,
-            clock=setting.clock,
-            randomness=setting.randomness,
-            told=setting.told,
-            manager=setting.manager,
-        )
+        self._access = setting.access(RUN, run_rules(edition), self._platform)
         self._controller: Controller[object, object] | None = None
         self._addresses = {
             flag: _address(flag, getattr(setting.arguments, flag))
