@@ -10,7 +10,7 @@ from openmcp_provider.domain.errors import PortError
 from openmcp_provider.domain.objects import Json, conditions, dig
 from openmcp_provider.domain.onboarding import RUN, run_rules
 from openmcp_provider.domain.plan import Plan, explain
-from openmcp_provider.domain.rights import Right, onboarding_rights, platform_rights
+from openmcp_provider.domain.rights import Right, onboarding_rights
 from openmcp_provider.domain.snapshot import Invalid, Missing
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.runtime.controller import Ports, Settings
@@ -100,15 +100,9 @@ async def _look(setting: Setting) -> dict[str, Any]:
 
 
 async def _missing(setting: Setting, platform: Cluster, onboarding: Cluster) -> Sequence[Right]:
-    arguments = setting.arguments
-    wanted = platform_rights(
-        setting.provider,
-        setting.namespace,
-        elect=arguments.leader_elect,
-        secure_metrics=arguments.metrics_secure and arguments.metrics_bind_address != "0",
-    )
     found = await asyncio.gather(
-        missing_rights(platform, wanted), missing_rights(onboarding, onboarding_rights(setting.provider.edition))
+        missing_rights(platform, setting.rights()),
+        missing_rights(onboarding, onboarding_rights(setting.provider.edition)),
     )
     return [*found[0], *found[1]]
 

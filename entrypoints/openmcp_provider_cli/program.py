@@ -14,6 +14,7 @@ from openmcp_adapters.system import SystemClock, SystemRandomness
 from openmcp_provider.domain.legal import check_label, check_subdomain
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.onboarding import onboarding_access
+from openmcp_provider.domain.rights import Right, platform_rights
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.provider import Provider
 from openmcp_provider.runtime.limits import RateLimited
@@ -94,6 +95,16 @@ class Setting:
             randomness=self.randomness,
             told=self.told,
             manager=self.manager,
+        )
+
+    def rights(self) -> tuple[Right, ...]:
+        """Return what `run` needs on the platform with these flags."""
+        arguments = self.arguments
+        return platform_rights(
+            self.provider,
+            self.namespace,
+            elect=arguments.leader_elect,
+            secure_metrics=arguments.metrics_secure and arguments.metrics_bind_address != "0",
         )
 
     def told(self, text: str) -> None:

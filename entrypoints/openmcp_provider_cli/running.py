@@ -12,7 +12,7 @@ from openmcp_adapters.wire import decoder
 from openmcp_provider.domain.errors import PortError
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM
 from openmcp_provider.domain.onboarding import RUN, run_rules
-from openmcp_provider.domain.rights import onboarding_rights, platform_rights
+from openmcp_provider.domain.rights import onboarding_rights
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.runtime.controller import Controller, Ports
 from openmcp_provider.runtime.controller import Settings as Pace
@@ -177,14 +177,11 @@ class Run:
 
     async def _tell_rights(self, onboarding: Cluster) -> None:
         """Name each right that is missing, in a line each; the program goes on with those that it has."""
-        setting, arguments = self._setting, self._setting.arguments
-        wanted = platform_rights(
-            setting.provider,
-            setting.namespace,
-            elect=arguments.leader_elect,
-            secure_metrics=arguments.metrics_secure and arguments.metrics_bind_address != "0",
-        )
-        for cluster, rights in ((self._platform, wanted), (onboarding, onboarding_rights(setting.provider.edition))):
+        setting = self._setting
+        for cluster, rights in (
+            (self._platform, setting.rights()),
+            (onboarding, onboarding_rights(setting.provider.edition)),
+        ):
             try:
                 for right in await missing_rights(cluster, rights):
                     setting.lines.error(f"a right is missing: {right}")

@@ -132,6 +132,7 @@ class ReadPlane:
 
 Step = Create | Apply | TakeOver | Patch | Delete | ReadKubeconfig | ReadCluster | ReadPlane
 Writes = Create | Apply | TakeOver | Patch | Delete
+Reads = ReadKubeconfig | ReadCluster | ReadPlane
 _READS = (ReadKubeconfig, ReadCluster, ReadPlane)
 
 
@@ -157,6 +158,11 @@ class Plan:
     def writes(self) -> tuple[Writes, ...]:
         """The steps that change something."""
         return tuple(step for step in self.steps if not isinstance(step, _READS))
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """The steps that change nothing."""
+        return tuple(step for step in self.steps if isinstance(step, _READS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from openmcp_provider.domain.definitions import Verdict, cluster_of, established, registration, verdict_on
 from openmcp_provider.domain.objects import Json
-from openmcp_provider.ports import Clock, Cluster, Forbidden, Invalid, NotFound, PortError, Resource
+from openmcp_provider.ports import Clock, Cluster, Forbidden, Invalid, PortError
 from openmcp_provider.provider import Edition
+from openmcp_provider.runtime.reader import look_up
 from openmcp_provider.runtime.resources import CRDS, SERVICE_PROVIDERS
 
 __all__ = ["NotInitialised", "install_definition", "register"]
@@ -45,7 +46,7 @@ async def install_definition(
     cluster = clusters[where]
 
     async def attempt() -> str:
-        live = await _get(cluster, CRDS, name)
+        live = await look_up(cluster, CRDS, name)
         verdict = verdict_on(crd, live, manager)
         if verdict is Verdict.NEWER:
             told(f"CustomResourceDefinition {name} on the {where} cluster is of a newer program and stays as it is")
@@ -85,7 +86,7 @@ async def register(
     """
 
     async def attempt() -> str:
-        found = await _get(platform, SERVICE_PROVIDERS, name)
+        found = await look_up(platform, SERVICE_PROVIDERS, name)
         if found is None:
             return f"ServiceProvider {name}, named by --provider-name, does not exist"
         patch = registration(edition, found)
@@ -132,10 +133,3 @@ async def _until(
             said = why
             told(f"waiting for {what}: {why}")
         await clock.sleep(pause)
-
-
-async def _get(cluster: Cluster, resource: Resource, name: str) -> Json | None:
-    try:
-        return await cluster.get(resource, name)
-    except NotFound:
-        return None

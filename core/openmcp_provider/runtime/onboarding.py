@@ -4,23 +4,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.onboarding import Onboarding, Progress, Standing, progress_of, regrant
-from openmcp_provider.ports import (
-    AlreadyExists,
-    Clock,
-    Cluster,
-    ClusterFactory,
-    Conflict,
-    NotFound,
-    PortError,
-    Randomness,
-    Resource,
-)
+from openmcp_provider.domain.snapshot import Kubeconfig
+from openmcp_provider.ports import AlreadyExists, Clock, Cluster, ClusterFactory, Conflict, PortError, Randomness
 from openmcp_provider.runtime.cache import Cache, Selection
-from openmcp_provider.runtime.reader import kubeconfig_of
+from openmcp_provider.runtime.reader import kubeconfig_of, look_up
 from openmcp_provider.runtime.renewing import Renewing
 from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS, SECRETS
 
@@ -160,23 +150,16 @@ class OnboardingAccess:
         return progress_of(self._wanted, *await self._look())
 
     async def _look(self) -> tuple[Json | None, Json | None]:
-        request = await self._get(CLUSTER_REQUESTS, *_place(self._wanted.request))
-        return request, await self._get(ACCESS_REQUESTS, *_place(self._wanted.access))
-
-    async def _get(self, resource: Resource, name: str, namespace: str) -> Json | None:
-        try:
-            return await self._platform.get(resource, name, namespace)
-        except NotFound:
-            return None
+        request = await look_up(self._platform, CLUSTER_REQUESTS, *_place(self._wanted.request))
+        return request, await look_up(self._platform, ACCESS_REQUESTS, *_place(self._wanted.access))
 
     async def _connect(self, secret: str) -> Renewing:
         self._secret = secret
-        found = await self._read()
-        if found is None:
-            place = self._wanted.access["metadata"]["namespace"]
-            raise NoAccess(f"Secret {place}/{secret} of the granted AccessRequest is missing or holds no kubeconfig")
-        client, self._digest, self.expires = found
-        self._cluster = Renewing(client, self._renew, self._clock)
+        kept, content = self._read(await self._look_at_secret())
+        if not kept.usable:
+            place = f"{self._wanted.access['metadata']['namespace']}/{secret}"
+            raise NoAccess(f"Secret {place} of the granted AccessRequest is missing or holds no kubeconfig")
+        self._cluster = Renewing(self._client(kept, content), self._renew, self._clock)
         return self._cluster
 
     async def _renew(self) -> bool:
@@ -185,36 +168,38 @@ class OnboardingAccess:
             before = self.cluster.cluster
             if self._clock.monotonic() - self._looked >= REREAD:
                 self._looked = self._clock.monotonic()
-                secret = await self._get(SECRETS, self._secret, self._wanted.access["metadata"]["namespace"])
+                secret = await self._look_at_secret()
                 if secret is not None:
                     self._take(secret)
             return self.cluster.cluster is not before
 
-    async def _read(self) -> tuple[Cluster, str, datetime | None] | None:
-        secret = await self._get(SECRETS, self._secret, self._wanted.access["metadata"]["namespace"])
-        return self._client_of(secret)
+    async def _look_at_secret(self) -> Json | None:
+        return await look_up(self._platform, SECRETS, self._secret, self._wanted.access["metadata"]["namespace"])
 
-    def _client_of(self, secret: Json | None) -> tuple[Cluster, str, datetime | None] | None:
-        kept, content = kubeconfig_of(secret, self._secret, "", self._clock.now())
-        if not kept.usable:
-            return None
+    def _read(self, secret: Json | None) -> tuple[Kubeconfig, bytes]:
+        return kubeconfig_of(secret, self._secret, "", self._clock.now())
+
+    def _client(self, kept: Kubeconfig, content: bytes) -> Cluster:
+        """Return a client by a kubeconfig, and note which one it is.
+
+        Raises:
+            NoAccess: it cannot be used.
+        """
         try:
-            return self._factory.connect(content), kept.digest, kept.expires
+            client = self._factory.connect(content)
         except ValueError as error:
             raise NoAccess(f"the kubeconfig of the onboarding cluster cannot be used: {error}") from None
+        self._digest, self.expires = kept.digest, kept.expires
+        return client
 
-    def _take(self, secret: Any) -> str:  # noqa: ANN401 - JSON has no narrower type
+    def _take(self, secret: Json) -> str:
         """Use what a Secret holds, if it is newer; return its digest, since the Secret itself must not be kept."""
-        kept, _ = kubeconfig_of(secret, self._secret, "", self._clock.now())
+        kept, content = self._read(secret)
         if kept.usable and kept.digest != self._digest:
             try:
-                found = self._client_of(secret)
+                self.cluster.exchange(self._client(kept, content))
             except NoAccess as error:
                 self._told(str(error))
-                return kept.digest
-            if found is not None:
-                client, self._digest, self.expires = found
-                self.cluster.exchange(client)
         return kept.digest
 
 

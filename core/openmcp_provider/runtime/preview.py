@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from openmcp_provider.domain.plan import Done, Failed, Plan, ReadCluster, ReadKubeconfig, ReadPlane
+from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.reconcile import reconcile
 from openmcp_provider.domain.report import Report, report
 from openmcp_provider.domain.snapshot import Invalid, Missing, Snapshot, Valid
@@ -21,7 +21,6 @@ S = TypeVar("S")
 C = TypeVar("C")
 T = TypeVar("T")
 
-_LOOKS = (ReadKubeconfig, ReadCluster, ReadPlane)
 ROUNDS = 10
 """A round reads what the one before made known; more than a handful means that something changes all the time."""
 
@@ -95,10 +94,10 @@ class Preview(Controller[S, C]):
                 snapshot = self._view.snapshot(key, reads)
                 if snapshot is not None and not await self._sources_missing(key, snapshot):
                     plan = reconcile(self._provider, snapshot, self._ports.clock.now())
-                    looks = tuple(step for step in plan.steps if isinstance(step, _LOOKS))
-                    if not looks or failure:
+                    if not plan.reads or failure:
                         break
-                    outcome, _ = await self._executor.execute(replace(plan, steps=looks), snapshot, reads, _await)
+                    looks = replace(plan, steps=plan.reads)
+                    outcome, _ = await self._executor.execute(looks, snapshot, reads, _await)
                     failure = outcome.error if isinstance(outcome, Failed) else None
             snapshot = self._view.snapshot(key, reads)
         if snapshot is None:

@@ -24,7 +24,7 @@ from openmcp_provider.ports import (
 from openmcp_provider.provider import Provider
 from openmcp_provider.runtime.resources import CLUSTER_REQUESTS, CLUSTERS, Resources
 
-__all__ = ["every", "kubeconfig_of", "plane_of", "read_cluster", "refusal"]
+__all__ = ["every", "kubeconfig_of", "look_up", "plane_of", "read_cluster", "refusal"]
 
 S = TypeVar("S")
 C = TypeVar("C")
@@ -119,16 +119,21 @@ async def plane_of(
         PortError: neither could be told.
     """
     metadata = request["metadata"]
-    found = await _get(platform, CLUSTER_REQUESTS, metadata["name"], metadata["namespace"])
+    found = await look_up(platform, CLUSTER_REQUESTS, metadata["name"], metadata["namespace"])
     if found is not None:
         return Plane(exists=True, at=now)
     target = dig(snapshot.access.get(cluster), "spec", "clusterRef") or dig(snapshot.control_plane, "status", "cluster")
     if not target:
         return Plane(exists=False, at=now)
-    return Plane(exists=await _get(platform, CLUSTERS, target["name"], target["namespace"]) is not None, at=now)
+    return Plane(exists=await look_up(platform, CLUSTERS, target["name"], target["namespace"]) is not None, at=now)
 
 
-async def _get(cluster: Cluster, resource: Resource, name: str, namespace: str) -> Json | None:
+async def look_up(cluster: Cluster, resource: Resource, name: str, namespace: str = "") -> Json | None:
+    """Return an object as it is now, None if there is none.
+
+    Raises:
+        PortError: that could not be told.
+    """
     try:
         return await cluster.get(resource, name, namespace)
     except NotFound:
@@ -172,7 +177,7 @@ async def _unmarked(
         for item in await every(cluster, resource, namespace=pattern.namespace, metadata_only=True):
             ref = pattern._replace(name=item["metadata"]["name"])
             if observe({**item, "kind": ref.kind}, provider.edition.field_manager).managed:
-                whole = await _get(cluster, resource, ref.name, ref.namespace)
+                whole = await look_up(cluster, resource, ref.name, ref.namespace)
                 if whole is not None:
                     found.append((ref, whole))
     return found
@@ -213,7 +218,7 @@ async def _hinted(cluster: Cluster, where: str, found: Sequence[tuple[Resource, 
     )
     guarded = []
     for at, (ref, resource) in enumerate(refs):
-        whole = await _get(cluster, resource, ref.name, ref.namespace) if at < HINTED else None
+        whole = await look_up(cluster, resource, ref.name, ref.namespace) if at < HINTED else None
         guarded.append(Guarded(ref, SUSPENDED if dig(whole, "spec", "suspend") is True else ""))
     return tuple(guarded)
 
@@ -230,7 +235,7 @@ async def _leftovers(
         prefix, star, _ = residue.name.partition("*")
         ref = Ref(step.cluster, residue.api_version, residue.kind, prefix, residue.namespace)
         if not star:
-            if await _get(cluster, resource, residue.name, residue.namespace) is not None:
+            if await look_up(cluster, resource, residue.name, residue.namespace) is not None:
                 left.append(ref)
             continue
         items = await every(cluster, resource, namespace=residue.namespace, metadata_only=True)
