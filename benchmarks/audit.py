@@ -20,7 +20,7 @@ from openmcp_testing.landscape import ServerLandscape, Servers
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
 from tests.cluster.estate import CONFIGS, OCMS, SYSTEM
-from tests.cluster.test_program import ACCOUNT, Stage, allow, init_rights
+from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
 
 PROGRAM = f"{PROVIDER.edition.field_manager}/"
 READS = {"get", "list"}

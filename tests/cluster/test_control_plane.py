@@ -72,6 +72,24 @@ def test_kubectl_works_with_the_admin_kubeconfig(binaries: Binaries, server: Api
     assert ("list", "namespaces") in refs
 
 
+def test_the_audit_log_has_the_bodies_of_writes_on_demand(
+    binaries: Binaries, plane: ControlPlane, tmp_path: Path
+) -> None:
+    """What was sent and answered is there for writes alone, and on no server that was not asked to keep it."""
+    for wanted in (True, False):
+        server = plane.api_server(f"bodies-{wanted}".lower(), bodies=wanted)
+        kubeconfig = tmp_path / f"{wanted}"
+        kubeconfig.write_bytes(server.kubeconfig("somebody"))
+        _kubectl(binaries, kubeconfig, "create", "configmap", "one", "--from-literal=a=b")
+        _kubectl(binaries, kubeconfig, "get", "configmap", "one")
+        seen = [event for event in server.audit() if event["user"]["username"] == "somebody"]
+        told = {event["verb"]: (event.get("requestObject"), event.get("responseObject")) for event in seen}
+        server.stop()
+        sent, answered = told["create"]
+        assert (None, None) == told["get"]
+        assert wanted is bool(sent and answered and sent["data"] == answered["data"])
+
+
 def test_rights_are_enforced(binaries: Binaries, server: ApiServer, tmp_path: Path) -> None:
     """Who is in no group has no rights but those of everybody."""
     kubeconfig = tmp_path / "kubeconfig"

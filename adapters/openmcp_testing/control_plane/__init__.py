@@ -65,14 +65,18 @@ class ControlPlane:
         """Stop every server and remove everything they wrote."""
         self._stack.close()
 
-    def api_server(self, name: str) -> ApiServer:
+    def api_server(self, name: str, *, bodies: bool = False) -> ApiServer:
         """Start an API server under its own prefix of etcd.
+
+        Args:
+            name: Tells servers apart.
+            bodies: Whether its audit log has of each write what was sent and what was answered, Secrets too.
 
         Raises:
             ServerFailed: it does not get ready.
         """
         if self._folder is None:
             raise RuntimeError("a control plane is entered before it is used")
-        server = ApiServer(name, binaries=self._binaries, etcd=self.etcd, folder=self._folder / name)
+        server = ApiServer(name, binaries=self._binaries, etcd=self.etcd, folder=self._folder / name, bodies=bodies)
         self._stack.callback(server.stop)
         return server

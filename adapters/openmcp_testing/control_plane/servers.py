@@ -20,12 +20,7 @@ ADMINS = "system:masters"
 """The group that may do everything."""
 
 _PATIENCE = 60.0  # seconds for a server to get ready
-_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
-}
+_WRITES = ["create", "update", "patch", "delete", "deletecollection"]
 
 
 class Etcd:
@@ -76,13 +71,14 @@ class ApiServer:
         binaries: The programs.
         etcd: Where it keeps its objects.
         folder: For certificates and logs.
+        bodies: Whether the audit log has of each write what was sent and what was answered, Secrets too.
 
     Attributes:
         url: Its address.
         admin_token: By which it knows an admin where no client certificate reaches it: behind a proxy.
     """
 
-    def __init__(self, name: str, *, binaries: Binaries, etcd: Etcd, folder: Path) -> None:
+    def __init__(self, name: str, *, binaries: Binaries, etcd: Etcd, folder: Path, bodies: bool = False) -> None:
         self.name = name
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
@@ -100,7 +96,7 @@ class ApiServer:
             "tls.crt": serving.certificate,
             "tls.key": serving.key,
             "accounts.key": new_key(),
-            "audit-policy.json": json.dumps(_POLICY).encode(),
+            "audit-policy.json": json.dumps(_policy(bodies=bodies)).encode(),
             "tokens.csv": f'{self.admin_token},admin,admin,"{ADMINS}"\n'.encode(),
         }
         for file, content in files.items():
@@ -124,6 +120,7 @@ class ApiServer:
             "--disable-admission-plugins=ServiceAccount",  # no controller makes the accounts that it asks for
             f"--audit-policy-file={folder / 'audit-policy.json'}",
             f"--audit-log-path={folder / 'audit.log'}",
+            "--audit-log-maxsize=100000",  # megabytes: one file, however long it runs
         ]
         self.start()
 
@@ -261,6 +258,17 @@ class ApiServer:
         path = self._folder / file
         path.touch(mode=0o600)
         path.write_bytes(content)
+
+
+def _policy(*, bodies: bool) -> Json:
+    """Return what the audit log keeps: that there was a request, and on demand the bodies of writes."""
+    rules = [{"level": "RequestResponse", "verbs": _WRITES}] if bodies else []
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [*rules, {"level": "Metadata"}],
+    }
 
 
 def _opener(context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
