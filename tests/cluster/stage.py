@@ -102,7 +102,7 @@ class Stage:
         except BaseException:
             _end(process)
             _, err = await process.communicate()
-            print(err.decode())  # noqa: T201 - which pytest shows of a failed test
+            print(err.decode())
             raise
         _end(process)
         _, lines = await self.ends(process, 0)
