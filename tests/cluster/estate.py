@@ -10,7 +10,7 @@ from typing import Any
 
 from openmcp_adapters.system import SystemClock, SystemRandomness
 from openmcp_adapters.wire import decoder
-from openmcp_provider.domain.names import access_request_name, managed_labels, tenant_namespace
+from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.report import Report
@@ -31,6 +31,7 @@ from openmcp_testing.control_plane.crds import published_crds
 from openmcp_testing.serving import serve
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import clients
+from tests.go_objects import access_request
 
 SYSTEM = "openmcp-system"
 OCMS = instances(PROVIDER.edition)
@@ -144,27 +145,8 @@ class Estate:
         status: dict[str, Any] = {"phase": "Granted", "observedGeneration": 1}
         cluster = {"name": name, "namespace": home}
         await self._status(CLUSTER_REQUESTS, request, {**status, "cluster": cluster})
-        controller = PROVIDER.edition.access_controller
-        called = access_request_name(controller, name)
-        rules = [{"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}]
-        access = await self.platform.create(
-            ACCESS_REQUESTS,
-            {
-                "apiVersion": ACCESS_REQUESTS.api_version,
-                "kind": ACCESS_REQUESTS.kind,
-                "metadata": {
-                    "name": called,
-                    "namespace": home,
-                    "labels": managed_labels(controller, name, "default"),
-                    "finalizers": ["clusters.openmcp.cloud/clusteraccess"],
-                },
-                "spec": {
-                    "requestRef": {"name": name, "namespace": home},
-                    "token": {"permissions": rules, "roleRefs": [{"kind": "ClusterRole", "name": "cluster-admin"}]},
-                },
-            },
-            manager=manager,
-        )
+        access = await self.platform.create(ACCESS_REQUESTS, access_request(home, name), manager=manager)
+        called = access["metadata"]["name"]
         secret = f"{called}.kubeconfig"
         content = self.servers.control_plane.kubeconfig()
         await self.platform.create(

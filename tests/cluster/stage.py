@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -70,22 +70,33 @@ class Stage:
         self._client = client
         self._folder = folder
 
-    def _environment(self, account: str) -> dict[str, str]:
-        kubeconfig = self._folder / f"{account}.kubeconfig"
+    def _environment(self, account: str, pod: str) -> dict[str, str]:
+        kubeconfig = self._folder / f"{account}.{pod}.kubeconfig"
         kubeconfig.write_bytes(self.servers.platform.kubeconfig(account, ()))
-        given = {"POD_NAME": "sp-ocm-0", "POD_NAMESPACE": SYSTEM, "POD_IP": "127.0.0.1"}
+        given = {"POD_NAME": pod, "POD_NAMESPACE": SYSTEM, "POD_IP": "127.0.0.1"}
         return {**os.environ, **given, "POD_SERVICE_ACCOUNT_NAME": account, "KUBECONFIG": str(kubeconfig)}
 
-    async def start(self, command: str, *arguments: str, account: str = ACCOUNT) -> asyncio.subprocess.Process:
-        """Start the program."""
+    async def start(
+        self, command: str, *arguments: str, account: str = ACCOUNT, pod: str = "sp-ocm-0", log: Path | None = None
+    ) -> asyncio.subprocess.Process:
+        """Start the program.
+
+        Args:
+            command: ``init``, ``run`` or ``plan``.
+            arguments: Further flags.
+            account: Whose rights it has.
+            pod: The name of its pod.
+            log: Where its log is added to, instead of a pipe that somebody must read.
+        """
         chosen = () if self._client == "lightkube" else (f"--client={self._client}",)
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "service_provider_ocm_cli", command, *COMMON, *arguments, *chosen),
-            env=self._environment(account),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        with nullcontext(subprocess.PIPE) if log is None else log.open("ab") as errors:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "service_provider_ocm_cli", command, *COMMON, *arguments, *chosen),
+                env=self._environment(account, pod),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
 
     async def ends(self, process: asyncio.subprocess.Process, code: int) -> tuple[str, list[Json]]:
         """Wait for the end; return standard output, and the lines of the log."""

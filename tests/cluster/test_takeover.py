@@ -13,10 +13,8 @@ from service_provider_ocm import pull_secret_copy_name
 from tests.cluster.clients import CLIENTS
 from tests.cluster.clients import play as run
 from tests.cluster.estate import RELEASES, SOURCES, Estate, Servers, estate, ours, until
+from tests.go_objects import GO, TOOLKIT, release, secret_copy, source
 
-GO = "service-provider-ocm"
-FLUX = "sp-ocm-k8s-toolkit"
-TOOLKIT = "ocm-k8s-toolkit-system"
 PULL = "privateregcred"
 VALUES: Json = {"manager": {"imagePullSecrets": [{"name": PULL}], "logLevel": "debug"}, "extra": {"a": {"b": 1}}}
 Story = Callable[[Estate, str], Awaitable[None]]
@@ -40,48 +38,12 @@ async def gone_by(made: Estate, name: str) -> None:
     secret = await made.pull_secret()
     home = await made.grant(name, manager=GO)
     await made.ocm(name)
-    metadata = {"name": pull_secret_copy_name(PULL), "namespace": home}
-    await made.platform.create(
-        SECRETS, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **secret}, manager=GO
-    )
+    copied = secret_copy(secret, pull_secret_copy_name(PULL), home)
+    await made.platform.create(SECRETS, copied, manager=GO)
     await made.namespace(TOOLKIT, made.control_plane)
-    await made.platform.create(SOURCES, source(home), manager=GO)
-    await made.platform.create(RELEASES, release(home, name), manager=GO)
-
-
-def source(home: str) -> Json:
-    """Return the OCIRepository as the Go program writes it."""
-    spec = {
-        "interval": "1m0s",
-        "url": "oci://ghcr.io/open-component-model/kubernetes/controller/chart",
-        "ref": {"tag": "0.6.0"},
-        "secretRef": {"name": pull_secret_copy_name(PULL)},
-    }
-    metadata = {"name": FLUX, "namespace": home}
-    return {"apiVersion": SOURCES.api_version, "kind": SOURCES.kind, "metadata": metadata, "spec": spec}
-
-
-def release(home: str, name: str) -> Json:
-    """Return the HelmRelease as the Go program writes it."""
-    spec = {
-        "releaseName": "ocm-k8s-toolkit",
-        "interval": "1m0s",
-        "targetNamespace": TOOLKIT,
-        "storageNamespace": TOOLKIT,
-        "chartRef": {"kind": "OCIRepository", "name": FLUX, "namespace": home},
-        "kubeConfig": {
-            "secretRef": {"name": f"ocm.services.openmcp.cloud--{name}--mcp.kubeconfig", "key": "kubeconfig"}
-        },
-        "install": {"crds": "Create", "createNamespace": True, "remediation": {"retries": 3}},
-        "upgrade": {
-            "crds": "CreateReplace",
-            "cleanupOnFail": True,
-            "remediation": {"retries": 3, "strategy": "rollback"},
-        },
-        "values": VALUES,
-    }
-    metadata = {"name": FLUX, "namespace": home}
-    return {"apiVersion": RELEASES.api_version, "kind": RELEASES.kind, "metadata": metadata, "spec": spec}
+    await made.platform.create(SOURCES, source(home, PULL), manager=GO)
+    kubeconfig = f"ocm.services.openmcp.cloud--{name}--mcp.kubeconfig"
+    await made.platform.create(RELEASES, release(home, kubeconfig, VALUES), manager=GO)
 
 
 def home_of(name: str) -> str:

@@ -237,13 +237,14 @@ def test_nothing_is_remembered_of_what_is_gone() -> None:
         kept: tuple[Sized, ...] = (
             controller._reads,
             controller._met,
-            controller._uses,
+            controller._sources._uses,
+            controller._takeovers._having,
             controller._homes,
             controller._holds._holds,
         )
-        return [len(controller.caches.sources), len(controller._tenants), *map(len, kept)]
+        return [len(controller.caches.sources), len(controller._tenants), len(controller._takeovers), *map(len, kept)]
 
-    assert play(story) == [0] * 7
+    assert play(story) == [0] * 9
 
 
 def test_a_name_that_stays_taken_is_looked_at_once_a_minute() -> None:

@@ -14,8 +14,8 @@ from openmcp_provider.runtime.controller import Ports, Settings
 from openmcp_provider.runtime.preview import Preview, ReadOnly, Unreadable
 from openmcp_provider.runtime.recorder import ClusterRecorder
 from service_provider_ocm import PROVIDER
+from tests.runtime.go_program import gone_by
 from tests.runtime.stage import READS, SECRETS, SYSTEM, Stage, play
-from tests.runtime.test_takeover import gone_by
 
 
 class _Factory:
@@ -53,7 +53,7 @@ def test_take_over_is_foretold_and_nothing_is_written() -> None:
     """What the Go program wrote is named object by object, with the copy that nobody wants; then it is done."""
 
     async def story(stage: Stage) -> None:
-        await gone_by(stage)
+        await gone_by(stage, "a")
         (found,) = await preview(stage.landscape).foresee()
         assert verbs(stage) <= READS | {"watch"}
         foretold = Counter((type(step).__name__, step.ref.kind) for step in found.plan.writes)

@@ -134,6 +134,11 @@ class ApiServer:
         """Whether it was started and not stopped since."""
         return self._process is not None
 
+    @property
+    def controlled(self) -> bool:
+        """Whether controllers were started for it, and not stopped with it since."""
+        return bool(self._managers)
+
     def start(self) -> None:
         """Start it, again after `stop`: at the same address, with the same certificates and objects.
 

@@ -35,21 +35,20 @@ class Servers:
     platform: ApiServer
     onboarding: ApiServer
     pool: Sequence[ApiServer]
-    _controlled: bool = field(default=False, init=False)
 
     async def control(self) -> None:
-        """Have owned objects and deleted namespaces go on the platform, by the controllers of Kubernetes; once.
+        """Have owned objects and deleted namespaces go on the platform, by the controllers of Kubernetes.
 
-        The definitions of the owners should be there: kinds that come later are found within half a minute.
+        Again does nothing, unless the platform's server was stopped meanwhile, which stops them too. The definitions
+        of the owners should be there: kinds that come later are found within half a minute.
 
         Raises:
             NoBinaries: kube-controller-manager is not at hand.
             ServerFailed: it does not get ready.
         """
-        if not self._controlled:
+        if not self.platform.controlled:
             names = ("garbage-collector-controller", "namespace-controller")
             await asyncio.to_thread(self.platform.start_controllers, *names)
-            self._controlled = True
 
 
 @define(eq=False, kw_only=True)

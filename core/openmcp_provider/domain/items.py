@@ -216,8 +216,13 @@ def _annotated(manifest: Json, notes: Mapping[str, str]) -> Json:
 
 
 def _prune(owner: Owner, objects: Mapping[Ref, Live], wanted: Desired, draft: Draft) -> None:
-    """Delete what is ours and no longer wanted, the highest wave first."""
+    """Delete what is ours and no longer wanted, the highest wave first.
+
+    The last thing that is taken over comes after that: what an older program left without a mark is looked for only
+    while something else shows that there was one, so a pass that is cut short must leave that to be seen.
+    """
     keep = {item.ref for item in wanted.items}
+    deletes: list[Delete] = []
     stale = [(ref, live) for ref, live in objects.items() if ref not in keep and owner.may_delete(ref, live)]
     for ref, live in sorted(stale, key=lambda pair: (-owner.wave(*pair), pair[0])):
         rule = rule_for(ref.api_version, ref.kind)
@@ -226,7 +231,9 @@ def _prune(owner: Owner, objects: Mapping[Ref, Live], wanted: Desired, draft: Dr
         if rule and rule.release and rule.release.suspended(live.object):
             draft.find(_held(ref))
             continue
-        draft.steps.append(Delete(ref=ref, uid=live.uid, why="it is no longer wanted"))
+        deletes.append(Delete(ref=ref, uid=live.uid, why="it is no longer wanted"))
+    last = [at for at, step in enumerate(draft.steps) if isinstance(step, TakeOver)][-1:] or [len(draft.steps)]
+    draft.steps[last[0] : last[0]] = deletes
 
 
 def _told_by(item: Wanted) -> str:

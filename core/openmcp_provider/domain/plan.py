@@ -164,6 +164,11 @@ class Plan:
         """The steps that change nothing."""
         return tuple(step for step in self.steps if isinstance(step, _READS))
 
+    @property
+    def takes_over(self) -> bool:
+        """Whether something of an older program's is taken over."""
+        return any(isinstance(step, TakeOver) for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

@@ -22,7 +22,7 @@ from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.reconcile import config_problems, owner_of, spec_problems, tenant_of
 from openmcp_provider.domain.snapshot import Snapshot, Valid
 from openmcp_provider.domain.standing import Stage
-from openmcp_provider.domain.status import stamped
+from openmcp_provider.domain.status import says_ready, stamped
 from openmcp_provider.provider import Advice, Provider
 
 __all__ = ["Report", "report"]
@@ -153,7 +153,7 @@ def _verdict(
     """Return what is said of an instance that is not being deleted; None = what was said before stands."""
     before = conditions(snapshot.instance).get("Ready") or {}
     current = before.get("observedGeneration") == generation(snapshot.instance)
-    was_ready = current and before.get("status") == TRUE
+    was_ready = says_ready(snapshot.instance)
     major = next((finding for finding in findings if not finding.minor), None)
     health = view.health.lead()
     minor = tuple(finding for finding in findings if finding.minor)

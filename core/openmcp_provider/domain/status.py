@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from openmcp_provider.domain.conditions import Condition
-from openmcp_provider.domain.objects import Json
+from openmcp_provider.domain.conditions import TRUE, Condition
+from openmcp_provider.domain.objects import Json, conditions, generation
 
-__all__ = ["stamped", "status_patch"]
+__all__ = ["says_ready", "stamped", "status_patch"]
+
+
+def says_ready(instance: Json) -> bool:
+    """Tell whether the status of an instance, as it stands, says that its present generation is Ready."""
+    ready = conditions(instance).get("Ready") or {}
+    return ready.get("status") == TRUE and ready.get("observedGeneration") == generation(instance)
 
 
 def stamped(condition: Condition, before: Json | None, observed: int, now: datetime) -> Json:

@@ -5,9 +5,7 @@ anything about a tenant than the last reads of what no cache answers.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
@@ -21,17 +19,21 @@ from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.reconcile import config_problems, reconcile, spec_problems, tenant_of
 from openmcp_provider.domain.report import Report, report
 from openmcp_provider.domain.snapshot import Kubeconfig, Snapshot
-from openmcp_provider.domain.status import status_patch
-from openmcp_provider.ports import Clock, Cluster, ClusterFactory, Decoder, EventRecorder, Randomness, Resource
+from openmcp_provider.domain.status import says_ready, status_patch
+from openmcp_provider.ports import Cluster, Resource
 from openmcp_provider.provider import Owned, Provider
 from openmcp_provider.runtime.cache import Cache, Key, Selection
 from openmcp_provider.runtime.configs import ConfigKeeper
 from openmcp_provider.runtime.executor import Executor, Written
 from openmcp_provider.runtime.holds import Holds
+from openmcp_provider.runtime.limits import Bucket
 from openmcp_provider.runtime.observing import Observer, QueueObserver
 from openmcp_provider.runtime.queue import Queue
 from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS, Resources, instances, provider_configs
+from openmcp_provider.runtime.settings import Ports, Settings
+from openmcp_provider.runtime.sources import SourceName, Sources
 from openmcp_provider.runtime.tenants import Tenants
+from openmcp_provider.runtime.turns import Turns
 from openmcp_provider.runtime.views import Caches, Reads, View
 
 __all__ = ["Controller", "Observer", "Ports", "Settings"]
@@ -41,40 +43,6 @@ C = TypeVar("C")
 
 HOLD_CHECK = 0.5
 MET_FOR = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """What the controller works with."""
-
-    platform: Cluster
-    onboarding: Cluster
-    factory: ClusterFactory
-    decode: Decoder
-    clock: Clock
-    randomness: Randomness
-    recorder: EventRecorder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """How the controller works.
-
-    Attributes:
-        config_name: The ProviderConfig to follow.
-        namespace: The provider's own, on the platform.
-        workers: How many passes may talk to platform and onboarding at once.
-        step_deadline: Seconds that one step of a pass may take.
-        pass_deadline: Seconds that a pass may take.
-        most_clients: How many clients of tenant clusters are kept.
-    """
-
-    config_name: str
-    namespace: str
-    workers: int = 32
-    step_deadline: float = 30.0
-    pass_deadline: float = 120.0
-    most_clients: int = 1000
 
 
 class Controller(Generic[S, C]):
@@ -106,13 +74,12 @@ class Controller(Generic[S, C]):
         self._met: dict[Key, float] = {}
         self._holds: Holds[Key] = Holds(ports.clock)
         self._homes: dict[str, Key] = {}
-        self._uses: dict[Key, frozenset[tuple[str, str]]] = {}
-        self._users: Counter[tuple[str, str]] = Counter()
+        self._takeovers: Turns[Key] = Turns(Bucket(ports.clock, rate=settings.takeovers), self._queue.add)
         self._slots = asyncio.Semaphore(settings.workers)
         self._passes: set[asyncio.Task[None]] = set()
-        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self.caches = self._make_caches()
+        self._sources: Sources[Key] = Sources(self.caches.sources, self._source_cache)
         self._view = View(
             provider, self.caches, ports.decode, config_name=settings.config_name, namespace=settings.namespace
         )
@@ -149,6 +116,7 @@ class Controller(Generic[S, C]):
                 for cache in self.caches.all():
                     await cache.synced.wait()
                 group.create_task(self._config_keeper.run())
+                group.create_task(self._takeovers.run())
                 while True:
                     await self._slots.acquire()
                     key = await self._queue.get()
@@ -213,25 +181,10 @@ class Controller(Generic[S, C]):
     def _observed(self, obj: Json) -> Live:
         return observe(obj, self._provider.edition.field_manager)
 
-    def _follow_sources(self, key: Key, wanted: frozenset[tuple[str, str]]) -> None:
-        """Watch the sources that tenants refer to, and no others."""
-        before = self._uses.get(key, frozenset())
-        self._uses[key] = wanted
-        self._users.update(wanted - before)
-        self._users.subtract(before - wanted)
-        for name in sorted(wanted - self.caches.sources.keys()):
-            resource = Resources(self._provider).kind("v1", name[0])
-            selection = Selection(resource, self._settings.namespace, fields=f"metadata.name={name[1]}")
-            cache: Cache[Source] = self._cache(
-                self._ports.platform, selection, source_of, lambda *_, name=name: self._source_changed(name)
-            )
-            self.caches.sources[name] = cache
-            if self._group is not None:
-                self._running[name] = self._group.create_task(cache.run())
-        for name in sorted(name for name in before - wanted if not self._users[name]):
-            del self._users[name], self.caches.sources[name]
-            if name in self._running:
-                self._running.pop(name).cancel()
+    def _source_cache(self, name: SourceName) -> Cache[Source]:
+        resource = Resources(self._provider).kind("v1", name[0])
+        selection = Selection(resource, self._settings.namespace, fields=f"metadata.name={name[1]}")
+        return self._cache(self._ports.platform, selection, source_of, lambda *_: self._source_changed(name))
 
     # -- what wakes whom ---------------------------------------------------------------------------------------------
 
@@ -252,8 +205,9 @@ class Controller(Generic[S, C]):
         self._queue.drop(key)
         self._holds.drop(key)
         self._tenants.drop(*key)
-        self._follow_sources(key, frozenset())
-        for memory in (self._reads, self._met, self._uses):
+        self._takeovers.give_back(key)
+        self._sources.forget(key)
+        for memory in (self._reads, self._met):
             memory.pop(key, None)
 
     def _home_changed(self, key: Key, _: object, __: object) -> None:
@@ -268,10 +222,9 @@ class Controller(Generic[S, C]):
         for key in self.caches.instances:
             self._queue.add(key)
 
-    def _source_changed(self, name: tuple[str, str]) -> None:
-        for key, used in self._uses.items():
-            if name in used:
-                self._queue.add(key)
+    def _source_changed(self, name: SourceName) -> None:
+        for key in self._sources.users(name):
+            self._queue.add(key)
 
     # -- passes ------------------------------------------------------------------------------------------------------
 
@@ -308,6 +261,8 @@ class Controller(Generic[S, C]):
         if await self._sources_missing(key, snapshot):
             return
         plan = reconcile(self._provider, snapshot, self._ports.clock.now())
+        if not self._may_begin(key, snapshot, plan):
+            return
         outcome, written = await self._executor.execute(plan, snapshot, reads, self._abroad)
         if reads.met:
             self._met.setdefault(key, self._ports.clock.monotonic() + MET_FOR)
@@ -319,19 +274,26 @@ class Controller(Generic[S, C]):
             self._observer.untold(key, error)
         self._next(key, plan, outcome, error)
 
+    def _may_begin(self, key: Key, snapshot: Snapshot[S, C], plan: Plan) -> bool:
+        """Tell whether a plan may be carried out now; one that takes something over waits for its turn.
+
+        Somebody may look at a tenant that is not Ready as it is now, so it goes first. Deletion takes nothing over.
+        """
+        if plan.takes_over:
+            return self._takeovers.has(key, ahead=not says_ready(snapshot.instance))
+        self._takeovers.give_back(key)
+        return True
+
     async def _sources_missing(self, key: Key, snapshot: Snapshot[S, C]) -> bool:
         """Follow what the tenant refers to; tell whether its caches must fill first."""
-        self._follow_sources(key, self._sources_of(snapshot))
-        waiting = [
-            cache for name in sorted(self._uses[key]) if not (cache := self.caches.sources[name]).synced.is_set()
-        ]
+        waiting = self._sources.follow(key, self._sources_of(snapshot), self._group)
         for cache in waiting:
             await cache.synced.wait()
         if waiting:
             self._queue.add(key)
         return bool(waiting)
 
-    def _sources_of(self, snapshot: Snapshot[S, C]) -> frozenset[tuple[str, str]]:
+    def _sources_of(self, snapshot: Snapshot[S, C]) -> frozenset[SourceName]:
         if config_problems(self._provider, snapshot) or spec_problems(self._provider, snapshot):
             return frozenset()
         wanted = desired(self._provider, tenant_of(self._provider, snapshot))

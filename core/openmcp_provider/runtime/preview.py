@@ -68,8 +68,9 @@ class Preview(Controller[S, C]):
                 keys = sorted(self.caches.instances)
                 return [found for found in await asyncio.gather(*map(self._foresee, keys)) if found is not None]
             finally:
-                for task in (*running, *self._running.values()):
+                for task in running:
                     task.cancel()
+                self._sources.stop()
                 self._group = None
                 await self._tenants.close()
 
