@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import base64
+import json
 import sys
 import tempfile
 import time
@@ -15,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from openmcp_adapters.system import SystemRandomness
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.rights import platform_rights
+from openmcp_provider.ports import Cluster
+from openmcp_provider.runtime.resources import SECRETS
 from openmcp_testing.control_plane import ApiServer, ControlPlane, install
 from openmcp_testing.landscape import ServerLandscape, Servers
 from service_provider_ocm import PROVIDER
@@ -24,6 +28,7 @@ from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
 
 PROGRAM = f"{PROVIDER.edition.field_manager}/"
 READS = {"get", "list"}
+PULL = "privateregcred"
 
 
 def asked(server: ApiServer, since: float) -> Iterator[Json]:
@@ -55,8 +60,21 @@ def told(title: str, found: Counter[tuple[str, str, str]]) -> None:
         print(f"  {where:14} {verb:8} {resource:24} {number}")
 
 
-async def measure(servers: Servers, client: str, minutes: float, folder: Path) -> None:
-    """Count with one client library."""
+async def pull_secret(platform: Cluster) -> None:
+    """Write a pull secret."""
+    content = base64.b64encode(json.dumps({"auths": {"ghcr.io": {"auth": "eDp5"}}}).encode()).decode()
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PULL, "namespace": SYSTEM},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": content},
+    }
+    await platform.apply(SECRETS, manifest, manager="kubectl")
+
+
+async def measure(servers: Servers, client: str, minutes: float, spec: Json, folder: Path) -> None:
+    """Count with one client library and one ProviderConfig."""
 
     def named(name: str) -> Any:  # noqa: ANN401 - a factory of any library
         return CLIENTS["lightkube"](randomness=SystemRandomness(), user_agent=name)
@@ -66,8 +84,9 @@ async def measure(servers: Servers, client: str, minutes: float, folder: Path) -
         await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
         await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
         await stage.ends(await stage.start("init", account=f"{ACCOUNT}-init"), 0)
-        config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": {}}
+        config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": spec}
         await stage.platform.apply(CONFIGS, config, manager="kubectl")
+        await pull_secret(stage.platform)
         for name in ("one", "two", "three"):
             await landscape.create_control_plane(name)
             await landscape.ready(name)
@@ -104,11 +123,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--client", choices=CLIENTS, default="lightkube")
+    parser.add_argument("--pull-secrets", action="store_true", help="one for the chart, one for each control plane")
     arguments = parser.parse_args()
+    spec: Json = {}
+    if arguments.pull_secrets:
+        values = {"manager": {"imagePullSecrets": [{"name": PULL}]}}
+        spec = {"imagePullSecret": {"name": PULL}, "values": values}
     with ControlPlane(install()) as plane, tempfile.TemporaryDirectory() as folder:
         platform, onboarding, *pool = [plane.api_server(name) for name in ("platform", "onboarding", "a", "b", "c")]
         servers = Servers(platform=platform, onboarding=onboarding, pool=pool)
-        play(lambda: measure(servers, arguments.client, arguments.minutes, Path(folder)))
+        play(lambda: measure(servers, arguments.client, arguments.minutes, spec, Path(folder)))
 
 
 if __name__ == "__main__":

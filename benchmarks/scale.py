@@ -23,8 +23,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from replay import Asked, in_flight, replay, watching
-
+from benchmarks.replay import Asked, in_flight, replay, watching
 from openmcp_adapters.kubernetes import KubernetesClients
 from openmcp_adapters.system import SystemRandomness
 from openmcp_provider.domain.objects import Json, dig
@@ -32,12 +31,13 @@ from openmcp_provider.domain.rights import platform_rights
 from openmcp_provider.ports import Cluster, Resource
 from openmcp_testing.control_plane import ApiServer, ControlPlane, install
 from openmcp_testing.control_plane.crds import published_crds
+from openmcp_testing.control_plane.process import free_port
 from openmcp_testing.landscape import ServerLandscape, Servers
 from openmcp_testing.serving import serve
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
 from tests.cluster.estate import CONFIGS, OCMS, RELEASES, SYSTEM
-from tests.cluster.stage import ACCOUNT, RUN, Stage, allow, init_rights
+from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
 
 AT_ONCE = 32
 NAMES = ("platform", "onboarding", "a", "b", "c")
@@ -105,13 +105,18 @@ def landscape(servers: Servers, orders: Connection, ours: Connection) -> None:
 
 
 class Landscape:
-    """A landscape in a process of its own, as `Stage` needs it."""
+    """A landscape in a process of its own, as `Stage` needs it.
 
-    def __init__(self, servers: Servers) -> None:
+    Args:
+        servers: Where.
+        played: What that process does, with the servers, its end of a pipe, and ours, which it closes.
+    """
+
+    def __init__(self, servers: Servers, played: Callable[[Servers, Connection, Connection], None] = landscape) -> None:
         self._servers = servers
-        self.orders, theirs = multiprocessing.get_context("fork").Pipe()
-        process = multiprocessing.get_context("fork").Process
-        self._process = process(target=landscape, args=(servers, theirs, self.orders))
+        forking = multiprocessing.get_context("fork")
+        self.orders, theirs = forking.Pipe()
+        self._process = forking.Process(target=played, args=(servers, theirs, self.orders))
         self._process.start()
         theirs.close()
 
@@ -163,14 +168,25 @@ def requests(servers: Mapping[str, ApiServer]) -> list[Asked]:
     ]
 
 
-async def grown(stage: Stage, played: Landscape, names: list[str], library: str, steady: float) -> tuple[float, float]:
-    """Have all tenants come at once; return when they began to, and when the last HelmRelease was written."""
+def flags() -> list[str]:
+    """Return the flags of `run`, with ports that nobody else has."""
+    own = (f"--{name}-bind-address=127.0.0.1:{free_port()}" for name in ("metrics", "health-probe"))
+    return ["--leader-elect=true", "--metrics-secure=false", *own]
+
+
+async def prepared(stage: Stage, spec: Json) -> None:
+    """Do what comes before `run`: rights, `init`, and a ProviderConfig."""
     await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
     await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
     await stage.ends(await stage.start("init", account=f"{ACCOUNT}-init"), 0)
-    config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": {}}
+    config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": spec}
     await stage.platform.apply(CONFIGS, config, manager="kubectl")
-    program = await stage.start("run", *RUN)
+
+
+async def grown(stage: Stage, played: Landscape, names: list[str], library: str, steady: float) -> tuple[float, float]:
+    """Have all tenants come at once; return when they began to, and when the last HelmRelease was written."""
+    await prepared(stage, {})
+    program = await stage.start("run", *flags())
     drained = asyncio.create_task(program.communicate())
     try:
         await asyncio.sleep(15)
@@ -250,7 +266,7 @@ def measure(number: int, library: str, steady: float) -> None:
             moments: list[tuple[float, float]] = []
 
             async def story() -> None:
-                stage = Stage(played, servers, library, Path(folder))  # type: ignore[arg-type] - all it needs
+                stage = Stage(played, servers, library, Path(folder))  # type: ignore[arg-type]  # it asks for clients alone
                 moments.append(await grown(stage, played, names, library, steady))
                 for one in (stage.platform, stage.onboarding):
                     await one.close()
@@ -267,13 +283,8 @@ def measure(number: int, library: str, steady: float) -> None:
     print(f"  requests until then: {len(asked)}, {ours} of them the program's; in flight: {in_flight(asked):.1f}")
     with ControlPlane(install()) as plane:
         again = started(plane)
-        seconds: list[float] = []
-
-        async def replayed() -> None:
-            seconds.append(await bare(again, [one for one in past if one.event["verb"] not in _READS], asked))
-
-        asyncio.run(replayed())
-    print(f"  RATIO {(ended - began) / seconds[0]:.2f} ({ended - began:.1f} s over {seconds[0]:.1f} s)")
+        seconds = asyncio.run(bare(again, [one for one in past if one.event["verb"] not in _READS], asked))
+    print(f"  RATIO {(ended - began) / seconds:.2f} ({ended - began:.1f} s over {seconds:.1f} s)")
 
 
 _MADE = {"customresourcedefinitions", "leases"}

@@ -12,6 +12,7 @@ from typing import Self
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 from yarl import URL
 
 from openmcp_testing.listener import Listener
@@ -37,6 +38,8 @@ class FaultProxy:
         upstream: The URL of the server.
         upstream_tls: How to know the server; None = as the system does, if the URL is https.
         tls: What the proxy shows its clients; None = plain http.
+        words: What clients say in paths and bodies, and what the server is told instead; in its answers, watches apart,
+            the other way round. So clients can share a server which each believes to have alone.
 
     Attributes:
         seen: Every request that arrived, whatever became of it.
@@ -48,12 +51,18 @@ class FaultProxy:
     _session: aiohttp.ClientSession
 
     def __init__(
-        self, upstream: str, *, upstream_tls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None
+        self,
+        upstream: str,
+        *,
+        upstream_tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | None = None,
+        words: tuple[str, str] | None = None,
     ) -> None:
         self.seen = []
         self._upstream = upstream.rstrip("/")
         self._upstream_tls = upstream_tls
         self._tls = tls
+        self._words = words
         self._answers: list[Callable[[Request], Answer | None]] = []
         self._losses: list[Callable[[Request], bool]] = []
         self._watches: set[_Watch] = set()
@@ -204,17 +213,29 @@ class FaultProxy:
             return _lost(raw)
 
     async def _pass(self, raw: web.BaseRequest, request: Request, body: bytes) -> web.StreamResponse:
-        url = URL(self._upstream + raw.raw_path, encoded=True)
+        path, headers = raw.raw_path, _passed_on(raw.headers)
+        said, meant = self._words or ("", "")
+        if said:
+            path, body = path.replace(said, meant), body.replace(said.encode(), meant.encode())
+            headers = _without(headers, "content-length", "accept-encoding")
+        url = URL(self._upstream + path, encoded=True)
         lost = any(when(request) for when in self._losses)
         data = io.BytesIO(body) if body else None  # as a file, since aiohttp warns of long bytes
         async with self._session.request(
-            raw.method, url, headers=_passed_on(raw.headers), data=data, allow_redirects=False
+            raw.method, url, headers=headers, data=data, allow_redirects=False
         ) as upstream:
             if lost:
                 if not request.watches:  # which would never end
                     await upstream.read()
                 return _lost(raw)
             await self._thawed.wait()
+            if said and not request.watches:
+                told = (await upstream.read()).replace(meant.encode(), said.encode())
+                await self._thawed.wait()
+                kept = _without(_passed_on(upstream.headers), "content-length")
+                return web.Response(
+                    status=upstream.status, reason=upstream.reason, headers=CIMultiDict(kept), body=told
+                )
             response = web.StreamResponse(
                 status=upstream.status, reason=upstream.reason, headers=_passed_on(upstream.headers)
             )
@@ -291,6 +312,10 @@ class _Watch:
 
 def _passed_on(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP]
+
+
+def _without(headers: list[tuple[str, str]], *names: str) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() not in names]
 
 
 def _lost(request: web.BaseRequest) -> web.StreamResponse:

@@ -41,6 +41,29 @@ def test_requests_pass_untouched(tls: dict[str, ssl.SSLContext]) -> None:
     play(story, **tls)
 
 
+def test_words_are_others_behind_the_proxy() -> None:
+    """What clients say in path and body the server is told in other words, and its answer comes back in theirs."""
+
+    async def story(w: World) -> None:
+        told = []
+
+        async def server(request: web.BaseRequest) -> web.StreamResponse:
+            told.append((request.raw_path, await request.content.read()))
+            return web.Response(status=201, body=b'{"a":"shared-0007","b":2}')
+
+        w.script = server
+        async with (
+            FaultProxy(w.proxy.url, words=("alone", "shared-0007")) as proxy,
+            aiohttp.ClientSession() as client,
+            client.post(f"{proxy.url}/namespaces/alone/x?l=alone", data=b'{"in":"alone"}') as answer,
+        ):
+            assert (201, b'{"a":"alone","b":2}') == (answer.status, await answer.read())
+            assert "19" == answer.headers["Content-Length"]
+        assert [("/namespaces/shared-0007/x?l=shared-0007", b'{"in":"shared-0007"}')] == told
+
+    play(story)
+
+
 def test_nothing_is_added() -> None:
     """A server sees no header that the client did not send."""
 
