@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -69,6 +71,7 @@ def test_the_program_takes_tenants_to_ready_and_to_gone(binaries: Binaries, serv
                 figures = await page("http://127.0.0.1:8080/metrics")
                 assert 'leader_election_master_status{name="232f9e39.openmcp.cloud"} 1.0' in figures
                 assert 'openmcp_provider_tenants{controller="ocm",phase="Ready"' in figures
+                _prometheus_likes(figures)
                 _people_see_them(binaries, servers, tmp_path)
                 out, _ = await stage.ends(await stage.start("plan", "--exit-code", "-o", "json"), 0)
                 assert [[], [], []] == [one["writes"] for one in json.loads(out)["tenants"]]
@@ -82,6 +85,16 @@ def test_the_program_takes_tenants_to_ready_and_to_gone(binaries: Binaries, serv
                 await stage.landscape.delete_control_plane(name)
 
         on_stage(servers, client, tmp_path, story)
+
+
+def _prometheus_likes(figures: str) -> None:
+    """Have promtool check a page of metrics; where there is none, in CI alone it must be."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        assert not os.environ.get("CI"), "needed: promtool"
+        return
+    done = subprocess.run([promtool, "check", "metrics"], input=figures, capture_output=True, text=True, check=False)
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def _people_see_them(binaries: Binaries, servers: Servers, folder: Path) -> None:

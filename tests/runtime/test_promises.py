@@ -1,11 +1,15 @@
 """What the controller promises on the whole emulated landscape: requests, promptness, isolation, determinism."""
 
 import asyncio
+import base64
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 import pytest
 
+from openmcp_provider.domain.copies import Sealed
 from openmcp_provider.domain.names import access_request_name, tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, dig, generation
 from tests.runtime.stage import ACCESS, OCMS, READS, RELEASES, SECRETS, SOURCES, Stage, play
@@ -279,5 +283,57 @@ def test_generations_rise_only_when_something_was_asked_for() -> None:
             found = await stage.get(resource, NAME, home)
             assert found is not None
             assert generation(found) == 1
+
+    play(story)
+
+
+def whole(value: object) -> str:
+    """Return everything that a value holds, also what its `repr` hides."""
+    if isinstance(value, Sealed):
+        return whole(value.reveal())
+    if is_dataclass(value):
+        return "".join(whole(getattr(value, one.name)) for one in fields(value))
+    if isinstance(value, Mapping):
+        return "".join(whole(one) for one in (*value.keys(), *value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return "".join(map(whole, value))
+    return value.decode(errors="replace") if isinstance(value, bytes) else f"{value}\n"
+
+
+def test_no_secret_of_others_is_held() -> None:
+    """Caches hold the data of the one Secret that is referred to, while it is; no data of copies or of others."""
+
+    def held(stage: Stage) -> tuple[int, str]:
+        caches = stage.controller.caches
+        everything = [cache.get(key) for cache in caches.all() for key in cache]
+        secrets = sum(len(list(cache)) for (kind, _), cache in caches.sources.items() if kind == "Secret")
+        return secrets, whole(everything) + whole(list(stage.controller.kubeconfigs()))
+
+    async def story(stage: Stage) -> None:
+        person = stage.landscape.client("operator-person")
+        await configured(stage, BOTH)
+        await stage.pull_secret("somebody-elses", auth="bm90LW91cnM=")
+        await stage.tenant("a")
+        await stage.tenant("b")
+        await stage.ready("a", "b")
+        foreign = {"name": "foreign", "namespace": tenant_namespace("a", "default")}
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": foreign, "data": {"key": "Zm9yZWlnbi1ieXRlcw=="}}
+        await person.create(SECRETS, manifest)
+        await asyncio.sleep(120.0)
+        values: dict[str, set[str]] = {}
+        for secret in (await person.list(SECRETS)).items:
+            values.setdefault(secret["metadata"]["name"], set()).update((secret.get("data") or {}).values())
+        ours = values.pop("privateregcred")
+        others = set().union(*values.values()) - ours
+        assert len(others) >= 4, "two kubeconfigs and two Secrets of others"
+        number, text = held(stage)
+        assert 1 == number
+        assert [] == [value for value in others if value in text or base64.b64decode(value).decode() in text]
+        assert [1] == [text.count(value) for value in ours], "once: of the source, and not of any copy"
+        await stage.configure(values={})
+        await asyncio.sleep(120.0)
+        number, text = held(stage)
+        assert 0 == number
+        assert [] == [value for value in others | ours if value in text]
 
     play(story)
