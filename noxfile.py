@@ -136,6 +136,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fleet(session: nox.Session) -> None:
+    """Measure and judge many tenants on real servers: at once, beside dead ones, taken over, soaked. Takes an hour."""
+    install(session)
+    for name in ("scale", "dead", "takeover", "soak"):
+        session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Choose new versions of the tools: nothing younger than a week, a hash for each file, no addresses."""
     names = ("controller", "cli", "lightkube", "kubernetes", "testing")
