@@ -22,7 +22,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.audit import PULL, pull_secret
-from benchmarks.scale import Landscape, client, cost, flags, prepared, some_at_once, started, until_all
+from benchmarks.scale import Landscape, client, flags, prepared, some_at_once, started, until_all
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import Json, dig
 from openmcp_testing.control_plane import ApiServer, ControlPlane, install
@@ -30,6 +30,7 @@ from openmcp_testing.landscape import ServerLandscape, Servers
 from openmcp_testing.proxy import FaultProxy
 from tests.cluster.clients import CLIENTS, play
 from tests.cluster.estate import OCMS, RELEASES
+from tests.cluster.replicas import figures
 from tests.cluster.stage import Stage
 
 TOOLKIT = "ocm-k8s-toolkit-system"
@@ -127,7 +128,7 @@ async def served(stage: Stage, played: Landscape, order: Order, rate: float) -> 
             await until_all(stage.platform, RELEASES, alive, lambda _: True)
             await until_all(stage.onboarding, OCMS, alive, lambda obj: dig(obj, "status", "phase") == "Ready")
         found = (await stage.onboarding.list(OCMS, limit=0)).items
-        told = cost(program.pid)
+        told = figures(program.pid)
         print(f"    {told.cpu:.1f} s of CPU, {told.memory:.0f} MiB")
         for kind, names in (("refused", order.refused), ("frozen", order.frozen)):
             one = next((obj for obj in found if obj["metadata"]["name"] in names), None)

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import math
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -19,7 +18,6 @@ from contextlib import aclosing
 from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -37,26 +35,12 @@ from openmcp_testing.serving import serve
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
 from tests.cluster.estate import CONFIGS, OCMS, RELEASES, SYSTEM
+from tests.cluster.replicas import figures
 from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
 
 AT_ONCE = 32
 NAMES = ("platform", "onboarding", "a", "b", "c")
 OF_KUBERNETES = ("kube-", "Go-http-client")
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Cost(NamedTuple):
-    """What a process has used: MiB of memory now, and seconds of CPU since it began."""
-
-    memory: float
-    cpu: float
-
-
-def cost(pid: int) -> Cost:
-    """Return what a process has used so far."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return Cost(int(status["VmRSS"].split()[0]) / 1024, (int(fields[11]) + int(fields[12])) / TICKS)
 
 
 def started(plane: ControlPlane) -> Servers:
@@ -190,14 +174,14 @@ async def grown(stage: Stage, played: Landscape, names: list[str], library: str,
     drained = asyncio.create_task(program.communicate())
     try:
         await asyncio.sleep(15)
-        none = cost(program.pid)
+        none = figures(program.pid)
         await asyncio.sleep(steady)
-        idle = cost(program.pid).cpu - none.cpu
+        idle = figures(program.pid).cpu - none.cpu
         print(f"{library}, no tenant: {none.memory:.0f} MiB, {idle / steady * 1000:.1f} ms of CPU a second")
         played.orders.send(names)
         await played.answer()
         await asyncio.sleep(2)
-        before, theirs = cost(program.pid), cost(played.pid)
+        before, theirs = figures(program.pid), figures(played.pid)
         print(f"  {len(names)} control planes, no tenant: {before.memory:.0f} MiB")
         began = time.time()
         written = asyncio.create_task(until_all(stage.platform, RELEASES, len(names), lambda _: True))
@@ -211,15 +195,17 @@ async def grown(stage: Stage, played: Landscape, names: list[str], library: str,
         ended = time.time()
         print(f"  all HelmReleases written after {ended - began:.1f} s")
         await ready
-        there = cost(program.pid)
+        there = figures(program.pid)
         print(
             f"  all Ready after {time.time() - began:.1f} s; CPU of the program {there.cpu - before.cpu:.1f} s,", end=""
         )
-        print(f" of openMCP and Flux as played {cost(played.pid).cpu - theirs.cpu:.1f} s; now {there.memory:.0f} MiB")
+        print(
+            f" of openMCP and Flux as played {figures(played.pid).cpu - theirs.cpu:.1f} s; now {there.memory:.0f} MiB"
+        )
         await asyncio.sleep(40)
-        calm = cost(program.pid)
+        calm = figures(program.pid)
         await asyncio.sleep(steady)
-        last = cost(program.pid)
+        last = figures(program.pid)
         growth = (last.memory - none.memory) / len(names) * 1024
         print(
             f"  steady: {last.memory:.0f} MiB, {growth:.0f} KiB more for each tenant, "

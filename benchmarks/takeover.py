@@ -12,7 +12,6 @@ its own; half-way it is killed and started again, and a new tenant comes. Nobody
 import argparse
 import asyncio
 import json
-import os
 import re
 import sys
 import tempfile
@@ -43,6 +42,7 @@ from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
 from tests.cluster.estate import CONFIGS, SYSTEM
 from tests.cluster.go_program import CONFIG, PULL, Tenants
+from tests.cluster.replicas import Figures, figures
 from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
 from tests.cluster.takeover_proof import PROGRAM, Due, History, foretold
 
@@ -50,21 +50,6 @@ RATE = Settings(config_name="", namespace="").takeovers
 NEWCOMER = "newcomer"
 PROMPT = timedelta(seconds=3)
 """Until a new tenant's access is asked for, whatever else is under way."""
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Cost(NamedTuple):
-    """What a process has used: seconds of CPU, and the most MiB of memory it ever had."""
-
-    cpu: float
-    peak: float
-
-
-def cost(pid: int) -> Cost:
-    """Return what a process has used so far."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return Cost((int(fields[11]) + int(fields[12])) / TICKS, int(status["VmHWM"].split()[0]) / 1024)
 
 
 def client(name: str) -> KubernetesClients:
@@ -93,7 +78,7 @@ class Program:
         self._port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._seen = False
-        self.costs: list[Cost] = []
+        self.costs: list[Figures] = []
 
     async def start(self) -> None:
         """Start it."""
@@ -104,7 +89,7 @@ class Program:
     async def end(self, *, kill: bool = False) -> None:
         """End it."""
         assert self._process is not None
-        self.costs.append(cost(self._process.pid))
+        self.costs.append(figures(self._process.pid))
         (self._process.kill if kill else self._process.terminate)()
         await self._process.communicate()
         assert self._process.returncode == (-9 if kill else 0), self._log.read_text()[-3000:]
@@ -201,7 +186,7 @@ class Course(NamedTuple):
     began: datetime
     seconds: float
     before: Json
-    costs: list[Cost]
+    costs: list[Figures]
     complaints: list[str]
 
 

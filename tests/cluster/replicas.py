@@ -12,7 +12,7 @@ from openmcp_provider.domain.objects import Json
 from openmcp_testing.control_plane.process import free_port
 from tests.cluster.stage import Stage
 
-__all__ = ["Ended", "Figures", "Replica"]
+__all__ = ["Ended", "Figures", "Replica", "figures"]
 
 PAUSE = 2.0  # seconds until an ended process is started again
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -24,6 +24,7 @@ class Figures(NamedTuple):
     Attributes:
         pid: Of the process.
         memory: MiB resident now.
+        peak: The most MiB that ever were.
         cpu: Seconds since it began.
         files: Descriptors open now.
         threads: That run now.
@@ -31,12 +32,33 @@ class Figures(NamedTuple):
 
     pid: int
     memory: float
+    peak: float
     cpu: float
     files: int
     threads: int
 
     def __str__(self) -> str:
         return f"{self.memory:.1f} MiB, {self.cpu:.1f} s of CPU, {self.files} files, {self.threads} threads"
+
+
+def figures(pid: int) -> Figures:
+    """Return what a process has used.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ProcessLookupError: it ends just now.
+    """
+    place = Path(f"/proc/{pid}")
+    status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+    fields = (place / "stat").read_text().rpartition(") ")[2].split()
+    return Figures(
+        pid=pid,
+        memory=int(status["VmRSS"].split()[0]) / 1024,
+        peak=int(status["VmHWM"].split()[0]) / 1024,
+        cpu=(int(fields[11]) + int(fields[12])) / TICKS,
+        files=len(list((place / "fd").iterdir())),
+        threads=int(status["Threads"]),
+    )
 
 
 class Ended(NamedTuple):
@@ -115,16 +137,7 @@ class Replica:
         """Return what the process that runs has used; None = none runs."""
         with suppress(FileNotFoundError, ProcessLookupError):
             if pid := self.pid:
-                place = Path(f"/proc/{pid}")
-                status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
-                fields = (place / "stat").read_text().rpartition(") ")[2].split()
-                return Figures(
-                    pid=pid,
-                    memory=int(status["VmRSS"].split()[0]) / 1024,
-                    cpu=(int(fields[11]) + int(fields[12])) / TICKS,
-                    files=len(list((place / "fd").iterdir())),
-                    threads=int(status["Threads"]),
-                )
+                return figures(pid)
         return None
 
     def lines(self) -> list[Json]:

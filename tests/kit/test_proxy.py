@@ -64,6 +64,27 @@ def test_words_are_others_behind_the_proxy() -> None:
     play(story)
 
 
+def test_words_are_found_in_answers_that_a_client_would_take_packed(tls: dict[str, ssl.SSLContext]) -> None:
+    """The server is not told that its client unpacks, since nothing could be found in what is packed."""
+
+    async def story(w: World) -> None:
+        async def server(request: web.BaseRequest) -> web.StreamResponse:
+            if "gzip" in request.headers.get("Accept-Encoding", ""):
+                return web.Response(body=gzip.compress(b"shared-0007"), headers={"Content-Encoding": "gzip"})
+            return web.Response(status=204 if request.method == "DELETE" else 200, body=b"shared-0007-b")
+
+        w.script = server
+        words = ("alone", "shared-0007")
+        async with FaultProxy(w.proxy.url, upstream_tls=tls.get("trust"), words=words) as proxy:
+            async with w.client.get(f"{proxy.url}/x", headers={"Accept-Encoding": "gzip"}) as answer:
+                assert (b"alone-b", "7") == (await answer.read(), answer.headers["Content-Length"])
+                assert "Content-Encoding" not in answer.headers
+            async with w.client.delete(f"{proxy.url}/x") as answer:
+                assert (204, b"") == (answer.status, await answer.read())
+
+    play(story, **tls)
+
+
 def test_nothing_is_added() -> None:
     """A server sees no header that the client did not send."""
 
