@@ -129,7 +129,7 @@ async def served(stage: Stage, played: Landscape, order: Order, rate: float) -> 
             await until_all(stage.onboarding, OCMS, alive, lambda obj: dig(obj, "status", "phase") == "Ready")
         found = (await stage.onboarding.list(OCMS, limit=0)).items
         told = figures(program.pid)
-        print(f"    {told.cpu:.1f} s of CPU, {told.memory:.0f} MiB")
+        print(f"    {told.cpu:.1f} s of CPU, at most {told.peak:.0f} MiB")
         for kind, names in (("refused", order.refused), ("frozen", order.frozen)):
             one = next((obj for obj in found if obj["metadata"]["name"] in names), None)
             if one is not None:
