@@ -11,7 +11,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from http import HTTPStatus
 from multiprocessing.connection import Connection
@@ -124,9 +124,10 @@ async def served(stage: Stage, played: Landscape, order: Order, rate: float) -> 
                 await asyncio.sleep(1 / rate)
         else:
             await some_at_once(stage.ocm, order.names)
-        async with asyncio.timeout(PATIENCE):
-            await until_all(stage.platform, RELEASES, alive, lambda _: True)
-            await until_all(stage.onboarding, OCMS, alive, lambda obj: dig(obj, "status", "phase") == "Ready")
+        with suppress(TimeoutError):  # who was not served by then is missing below
+            async with asyncio.timeout(PATIENCE):
+                await until_all(stage.platform, RELEASES, alive, lambda _: True)
+                await until_all(stage.onboarding, OCMS, alive, lambda obj: dig(obj, "status", "phase") == "Ready")
         found = (await stage.onboarding.list(OCMS, limit=0)).items
         told = figures(program.pid)
         print(f"    {told.cpu:.1f} s of CPU, at most {told.peak:.0f} MiB")
@@ -183,7 +184,7 @@ def compared(number: int, share: float, library: str, rate: float) -> bool:
     ):
         print(f"  {title}")
         done = run(order, library, rate)
-        found = sorted(done.seconds[name] for name in alive)
+        found = sorted(done.seconds.get(name, PATIENCE) for name in alive)
         highest.append(quantiles(found, n=100, method="inclusive")[98])
         print(
             f"    grant to HelmRelease: median {median(found):.2f} s, p99 {highest[-1]:.2f} s, most {found[-1]:.2f} s"
