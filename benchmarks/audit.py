@@ -16,15 +16,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from openmcp_adapters.system import SystemRandomness
 from openmcp_provider.domain.objects import Json
-from openmcp_provider.domain.rights import platform_rights
 from openmcp_provider.ports import Cluster
 from openmcp_provider.runtime.resources import SECRETS
 from openmcp_testing.control_plane import ApiServer, ControlPlane, install
 from openmcp_testing.landscape import ServerLandscape, Servers
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
-from tests.cluster.estate import CONFIGS, OCMS, SYSTEM
-from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
+from tests.cluster.estate import OCMS, SYSTEM
+from tests.cluster.stage import Stage
 
 PROGRAM = f"{PROVIDER.edition.field_manager}/"
 READS = {"get", "list"}
@@ -81,11 +80,8 @@ async def measure(servers: Servers, client: str, minutes: float, spec: Json, fol
 
     async with ServerLandscape(servers, named) as landscape:
         stage = Stage(landscape, servers, client, folder)
-        await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
-        await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
-        await stage.ends(await stage.start("init", account=f"{ACCOUNT}-init"), 0)
-        config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": spec}
-        await stage.platform.apply(CONFIGS, config, manager="kubectl")
+        await stage.install()
+        await stage.configure(spec)
         await pull_secret(stage.platform)
         for name in ("one", "two", "three"):
             await landscape.create_control_plane(name)

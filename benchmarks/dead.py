@@ -22,7 +22,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.audit import PULL, pull_secret
-from benchmarks.scale import Landscape, client, flags, prepared, some_at_once, started, until_all
+from benchmarks.scale import Landscape, client, flags, some_at_once, started, until_all
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import Json, dig
 from openmcp_testing.control_plane import ApiServer, ControlPlane, install
@@ -109,7 +109,8 @@ def times(platform: ApiServer, names: Iterable[str]) -> dict[str, float]:
 
 async def served(stage: Stage, played: Landscape, order: Order, rate: float) -> int:
     """Have the tenants come; return how many got Ready of those that are alive."""
-    await prepared(stage, {"values": {"manager": {"imagePullSecrets": [{"name": PULL}]}}})
+    await stage.install()
+    await stage.configure({"values": {"manager": {"imagePullSecrets": [{"name": PULL}]}}})
     await pull_secret(stage.platform)
     played.orders.send(order)
     await played.answer()

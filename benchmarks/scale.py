@@ -25,7 +25,6 @@ from benchmarks.replay import Asked, in_flight, replay, watching
 from openmcp_adapters.kubernetes import KubernetesClients
 from openmcp_adapters.system import SystemRandomness
 from openmcp_provider.domain.objects import Json, dig
-from openmcp_provider.domain.rights import platform_rights
 from openmcp_provider.ports import Cluster, Resource
 from openmcp_testing.control_plane import ApiServer, ControlPlane, install
 from openmcp_testing.control_plane.crds import published_crds
@@ -34,9 +33,9 @@ from openmcp_testing.landscape import ServerLandscape, Servers
 from openmcp_testing.serving import serve
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
-from tests.cluster.estate import CONFIGS, OCMS, RELEASES, SYSTEM
+from tests.cluster.estate import OCMS, RELEASES
 from tests.cluster.replicas import figures
-from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
+from tests.cluster.stage import Stage
 
 AT_ONCE = 32
 NAMES = ("platform", "onboarding", "a", "b", "c")
@@ -158,18 +157,10 @@ def flags() -> list[str]:
     return ["--leader-elect=true", "--metrics-secure=false", *own]
 
 
-async def prepared(stage: Stage, spec: Json) -> None:
-    """Do what comes before `run`: rights, `init`, and a ProviderConfig."""
-    await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
-    await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
-    await stage.ends(await stage.start("init", account=f"{ACCOUNT}-init"), 0)
-    config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": spec}
-    await stage.platform.apply(CONFIGS, config, manager="kubectl")
-
-
 async def grown(stage: Stage, played: Landscape, names: list[str], library: str, steady: float) -> tuple[float, float]:
     """Have all tenants come at once; return when they began to, and when the last HelmRelease was written."""
-    await prepared(stage, {})
+    await stage.install()
+    await stage.configure({})
     program = await stage.start("run", *flags())
     drained = asyncio.create_task(program.communicate())
     try:

@@ -27,34 +27,26 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from openmcp_adapters.kubernetes import KubernetesClients
-from openmcp_adapters.system import SystemRandomness
+from benchmarks.scale import client
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import Json
-from openmcp_provider.domain.rights import platform_rights
 from openmcp_provider.ports import Cluster
 from openmcp_provider.runtime.resources import SECRETS
 from openmcp_provider.runtime.settings import Settings
 from openmcp_testing.control_plane import ControlPlane, install
 from openmcp_testing.control_plane.process import free_port
 from openmcp_testing.landscape import ServerLandscape, Servers
-from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
-from tests.cluster.estate import CONFIGS, SYSTEM
+from tests.cluster.estate import SYSTEM
 from tests.cluster.go_program import CONFIG, PULL, Tenants
 from tests.cluster.replicas import Figures, figures
-from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
+from tests.cluster.stage import Stage
 from tests.cluster.takeover_proof import PROGRAM, Due, History, foretold
 
 RATE = Settings(config_name="", namespace="").takeovers
 NEWCOMER = "newcomer"
 PROMPT = timedelta(seconds=3)
 """Until a new tenant's access is asked for, whatever else is under way."""
-
-
-def client(name: str) -> KubernetesClients:
-    """Return the clients of whoever has this name."""
-    return KubernetesClients(randomness=SystemRandomness(), user_agent=name)
 
 
 class Place:
@@ -139,11 +131,8 @@ async def prepare(servers: Servers, folder: Path, library: str) -> None:
 
     async with ServerLandscape(servers, named, life=timedelta(hours=12)) as landscape:
         stage = Stage(landscape, servers, library, folder)
-        await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
-        await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
-        await stage.ends(await stage.start("init", account=f"{ACCOUNT}-init"), 0)
-        config = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": CONFIG}
-        await stage.platform.apply(CONFIGS, config, manager="kubectl")
+        await stage.install()
+        await stage.configure(CONFIG)
         program = Program(stage, folder / "first.log")
         await program.start()
         while "watch_silence_seconds{" not in await program.metrics():  # noqa: ASYNC110 - in another process

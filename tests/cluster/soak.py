@@ -20,7 +20,6 @@ from openmcp_adapters.system import SystemRandomness
 from openmcp_provider.domain.names import request_name
 from openmcp_provider.domain.objects import Json, conditions, dig
 from openmcp_provider.domain.onboarding import RUN
-from openmcp_provider.domain.rights import platform_rights
 from openmcp_provider.ports import NotFound, PortError
 from openmcp_provider.runtime.cache import Key
 from openmcp_provider.runtime.election import LEASES
@@ -31,7 +30,7 @@ from tests.cluster.estate import CONFIGS, OCMS, RELEASES, SYSTEM
 from tests.cluster.replicas import Figures, Replica
 from tests.cluster.soak_findings import Findings, Trouble
 from tests.cluster.soak_wishes import Wishes
-from tests.cluster.stage import ACCOUNT, Stage, allow, init_rights
+from tests.cluster.stage import Stage
 
 __all__ = ["EVERYTHING", "Chapter", "Soak", "soak"]
 
@@ -301,9 +300,7 @@ async def soak(
 
     async with ServerLandscape(servers, named, life=LIFE) as landscape:
         stage = Stage(landscape, servers, client, folder)
-        await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
-        await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
-        await stage.ends(await stage.start("init", account=f"{ACCOUNT}-init"), 0)
+        await stage.install()
         wishes = Wishes(landscape, [f"t{number}" for number, _ in enumerate(servers.pool, 1)])
         replicas = [Replica(stage, f"sp-ocm-{number}", folder) for number in range(2)]
         story = Soak(stage, wishes, replicas, minutes, chapters)

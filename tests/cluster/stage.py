@@ -17,7 +17,7 @@ from openmcp_provider.ports import Cluster, Resource
 from openmcp_testing.landscape import ServerLandscape, Servers
 from service_provider_ocm import PROVIDER
 from tests.cluster.clients import CLIENTS, play
-from tests.cluster.estate import OCMS, SYSTEM, until
+from tests.cluster.estate import CONFIGS, OCMS, SYSTEM, until
 
 GROUP = "rbac.authorization.k8s.io"
 COMMON = ("--environment=test", "--verbosity=INFO", "--provider-name=ocm")
@@ -75,6 +75,21 @@ class Stage:
         kubeconfig.write_bytes(self.servers.platform.kubeconfig(account, ()))
         given = {"POD_NAME": pod, "POD_NAMESPACE": SYSTEM, "POD_IP": "127.0.0.1"}
         return {**os.environ, **given, "POD_SERVICE_ACCOUNT_NAME": account, "KUBECONFIG": str(kubeconfig)}
+
+    async def permit(self) -> None:
+        """Give `init` and `run` the rights that they need, each its own."""
+        await allow(self.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
+        await allow(self.platform, f"{ACCOUNT}-init", init_rights())
+
+    async def install(self) -> None:
+        """Do what comes before `run`: give rights, and run `init`."""
+        await self.permit()
+        await self.ends(await self.start("init", account=f"{ACCOUNT}-init"), 0)
+
+    async def configure(self, spec: Json) -> None:
+        """Write the ProviderConfig."""
+        manifest = {"apiVersion": CONFIGS.api_version, "kind": CONFIGS.kind, "metadata": {"name": "ocm"}, "spec": spec}
+        await self.platform.apply(CONFIGS, manifest, manager="kubectl")
 
     async def start(
         self, command: str, *arguments: str, account: str = ACCOUNT, pod: str = "sp-ocm-0", log: Path | None = None
@@ -160,8 +175,7 @@ def on_stage(servers: Servers, client: str, folder: Path, story: Callable[[Stage
     async def told() -> None:
         async with asyncio.timeout(200.0), ServerLandscape(servers, named) as landscape:
             stage = Stage(landscape, servers, client, folder)
-            await allow(stage.platform, ACCOUNT, platform_rights(PROVIDER, SYSTEM, elect=True))
-            await allow(stage.platform, f"{ACCOUNT}-init", init_rights())
+            await stage.permit()
             await story(stage)
 
     play(told)
