@@ -91,12 +91,42 @@ PULLS = [
     (flux.NO_TAG, "VersionNotFound", "(MANIFEST_UNKNOWN)"),
     ("GET https://r.io/v2/a/manifests/1: NAME_UNKNOWN: repository name not known", "VersionNotFound", "(NAME_UNKNOWN)"),
     ("GET https://r.io/v2/a/manifests/1: NOT_FOUND: artifact a:1 not found", "VersionNotFound", "(NOT_FOUND)"),
-    ("GET https://r.io/v2/a/manifests/1: unexpected status code 404 Not Found", "VersionNotFound", "(404)"),
+    (f"{flux.NO_TAG}; map[Tag:9.9.9]", "VersionNotFound", "(MANIFEST_UNKNOWN)"),
+    (
+        "GET https://r.io/v2/a/manifests/1: multiple errors returned: UNKNOWN: odd; NAME_UNKNOWN: no",
+        "VersionNotFound",
+        "(NAME_UNKNOWN)",
+    ),
+    ("GET https://r.io/v2/a/manifests/1: unexpected status code 404 Not Found", "PullFailed", "404 Not Found"),
+    (
+        (
+            "GET https://github.com/-/v2/packages/container/package/a%2Fmanifests%2F1: "
+            "unexpected status code 404 Not Found: Not Found"
+        ),
+        "PullFailed",
+        "404 Not Found: Not Found",
+    ),
+    (
+        "GET https://ghcr.io/token?scope=repository%3Aa%3Apull&service=ghcr.io: NOT_FOUND: no such service",
+        "PullFailed",
+        "no such service",
+    ),
+    ("GET https://cdn.io/blobs/1?sig=a: unexpected status code 403 Forbidden: expired", "PullFailed", "expired"),
+    ('Get "https://r.io/v2/": Forbidden', "PullFailed", "Forbidden"),
+    (
+        (
+            "GET https://r.io/v2/a/manifests/1: PROJECTPOLICYVIOLATION: current image with 4 vulnerabilities cannot be "
+            "pulled due to configured policy"
+        ),
+        "PullFailed",
+        "4 vulnerabilities",
+    ),
     ("failed to pull artifact from 'oci://r.io/denied/401': couldn't find tag \"0.0.1\"", "VersionNotFound", "chart."),
     ("no match found for semver: >9", "VersionNotFound", "chart."),
     (flux.REFUSED, "RegistryAccessDenied", "(DENIED)"),
     ("GET https://r.io/v2/a: UNAUTHORIZED: authentication required", "RegistryAccessDenied", "(UNAUTHORIZED)"),
-    ("GET https://r.io/v2/a: unexpected status code 403 Forbidden", "RegistryAccessDenied", "(403)"),
+    ("GET https://r.io/v2/a/manifests/1: unexpected status code 403 Forbidden", "RegistryAccessDenied", "(403)"),
+    ("GET https://r.io/service/token?a=b: unexpected status code 401 Unauthorized", "RegistryAccessDenied", "(401)"),
     ("GET https://r.io/v2/a: denied: Permission on resource denied", "RegistryAccessDenied", "(DENIED)"),
     ("GET https://r.io/v2/a: TOOMANYREQUESTS: pull rate limit; DENIED", "RegistryRateLimited", "(TOOMANYREQUESTS)"),
     ("GET https://r.io/v2/a: unexpected status code 429 Too Many Requests", "RegistryRateLimited", "(429)"),
@@ -114,11 +144,58 @@ PULLS = [
 
 @pytest.mark.parametrize(("text", "reason", "told"), PULLS, ids=[text[:60] for text, *_ in PULLS])
 def test_why_a_pull_failed(text: str, reason: str, told: str) -> None:
-    """Flux has one reason for all of these: the registry's words decide, never those of the address."""
+    """Flux has one reason for all of these: the registry's code decides, never the address (case 5.3)."""
     health = source_health(flux.source_failing(text))
 
     assert (health.state, *lead(health)) == ("Failed", "ChartAvailable", FALSE, reason)
     assert told in health.message
+
+
+REFUSALS = [
+    (
+        "GET https://x.azurecr.io/oauth2/token?a=b: DENIED: client with IP '20.1.2.3' is not allowed access.",
+        "(DENIED)",
+        "client with IP '20.1.2.3' is not allowed access",
+    ),
+    (
+        (
+            "GET https://1.dkr.ecr.eu-west-1.amazonaws.com/v2/a/manifests/1: DENIED: Your authorization token has expired. "
+            "Reauthenticate and try again."
+        ),
+        "(DENIED)",
+        "Your authorization token has expired. Reauthenticate and try again",
+    ),
+    (
+        "GET https://r.io/v2/a/manifests/1: unexpected status code 403 Forbidden: blocked by the scan policy",
+        "(403)",
+        "blocked by the scan policy",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "words"), REFUSALS, ids=["address", "expired", "scanner"])
+def test_registry_that_says_why_it_refuses(text: str, code: str, words: str) -> None:
+    """Where the registry says why, the tenant reads that, and no guess about credentials (case 5.3)."""
+    with_secret = source_health(flux.source_failing(text))
+    anonymous = source_health(changed(flux.source_failing(text), spec={"secretRef": None}))
+
+    assert with_secret.message == (
+        f'Registry ghcr.io refused the chart {code} with pull secret "privateregcred": {words}. '
+        "Ask the platform operator [ProviderConfig ocm]; retried when the secret changes."
+    )
+    assert anonymous.message == (
+        f'Registry ghcr.io refused anonymous access {code}: {words}; ProviderConfig "ocm" names no imagePullSecret. '
+        "Ask the platform operator [ProviderConfig ocm]."
+    )
+    assert lead(with_secret)[2] == lead(anonymous)[2] == "RegistryAccessDenied"
+
+
+def test_refusal_with_a_detail_that_says_nothing() -> None:
+    """Docker's detail about the scope is no reason (case 5.3)."""
+    text = "GET https://r.io/v2/a/manifests/1: UNAUTHORIZED: authentication required; [map[Action:pull Class: Name:a]]"
+
+    assert "(UNAUTHORIZED)" in source_health(flux.source_failing(text)).message
+    assert "wrong credentials or no such repository" in source_health(flux.source_failing(text)).message
 
 
 @pytest.mark.parametrize(

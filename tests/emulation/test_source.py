@@ -105,7 +105,7 @@ def test_a_missing_tag() -> None:
         ready = await stage.see(OCI_REPOSITORIES, is_ready)
 
         wanted = f"failed to determine artifact digest: GET https://ghcr.io/v2/{REPOSITORY[8:]}/manifests/9.9.9: "
-        assert message(source, "Ready") == wanted + "MANIFEST_UNKNOWN: manifest unknown"
+        assert message(source, "Ready") == wanted + "MANIFEST_UNKNOWN: manifest unknown; map[Tag:9.9.9]"
         assert told(source, "FetchFailed") == ("True", "OCIArtifactPullFailed")
         assert told(source, "Reconciling") == ("True", "ProgressingWithRetry")
         assert message(source, "Reconciling") == "building artifact"

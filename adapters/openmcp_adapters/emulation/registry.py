@@ -104,7 +104,11 @@ class Registry:
                 named = any(found == repository for found, _ in self.tags)
                 raise PullError(
                     f"{base} "
-                    + ("MANIFEST_UNKNOWN: manifest unknown" if named else "NAME_UNKNOWN: repository name not known")
+                    + (
+                        f"MANIFEST_UNKNOWN: manifest unknown; map[Tag:{tag}]"
+                        if named
+                        else f"NAME_UNKNOWN: repository name not known to registry; map[name:{path}]"
+                    )
                 )
             self.publish(repository, tag)
         digest = self.tags[repository, tag]

@@ -54,11 +54,11 @@ def _pulling(scene: Scene, source: Json) -> Health:
 
 def _failed(scene: Scene, source: Json, state: SourceState) -> Health:
     flux_reason, said = _said(source)
-    reason, code = _classify(flux_reason, said)
+    failure = _classify(flux_reason, said)
     return Health(
         "Failed",
-        _explain(scene, source, reason, code, said) + scene.stays,
-        (Condition(CHART, FALSE, reason, said),),
+        _explain(scene, source, failure, said) + scene.stays,
+        (Condition(CHART, FALSE, failure.reason, said),),
         keeps_ready=fetched_before(source),
         retried=state == "Failing" and dig(conditions(source), "Ready", "status") == "Unknown",
         stalled=flux_reason if state == "Stalled" else "",
@@ -74,28 +74,28 @@ def _said(source: Json) -> tuple[str, str]:
     return "", ""
 
 
-def _classify(flux_reason: str, said: str) -> tuple[str, str]:
+def _classify(flux_reason: str, said: str) -> PullFailure:
     if flux_reason == "URLInvalid":
-        return "ChartUrlInvalid", ""
+        return PullFailure("ChartUrlInvalid", "")
     if flux_reason == "AuthenticationFailed":
-        return "RegistryCredentialsMissing", ""
+        return PullFailure("RegistryCredentialsMissing", "")
     return pull_failure(said) if flux_reason in _BY_TEXT else PullFailure("PullFailed", "")
 
 
-def _explain(scene: Scene, source: Json, reason: str, code: str, said: str) -> str:
+def _explain(scene: Scene, source: Json, failure: PullFailure, said: str) -> str:
     """Return what went wrong, who acts, and what is next."""
     registry, repository = _registry(source), _repository(source)
-    answer = f" ({code})" if code else ""
+    answer = f" ({failure.code})" if failure.code else ""
     operator = f"the platform operator [ProviderConfig {scene.context.config_name}]"
     lasting = f"Tried again by itself; if it lasts, ask {operator}."
-    match reason:
+    match failure.reason:
         case "VersionNotFound":
             return (
                 f"Version {scene.wanted} does not exist in {repository}{answer}. "
                 f"Set spec.version to a published version."
             )
         case "RegistryAccessDenied":
-            return _denied(scene, source, answer)
+            return _denied(scene, source, answer, failure.words)
         case "RegistryCredentialsMissing":
             return f"{_credentials(scene, source)} for registry {registry} cannot be used: {said}. Ask {operator}."
         case "RegistryRateLimited":
@@ -110,17 +110,18 @@ def _explain(scene: Scene, source: Json, reason: str, code: str, said: str) -> s
             return f"The chart of {scene.wanted} could not be pulled from {repository}: {said}. {lasting}"
 
 
-def _denied(scene: Scene, source: Json, answer: str) -> str:
+def _denied(scene: Scene, source: Json, answer: str, words: str) -> str:
+    """Return who refused, with which credentials, and why; a registry that gives no reason leaves two possible ones."""
     registry, config = _registry(source), scene.context.config_name
+    operator = f"Ask the platform operator [ProviderConfig {config}]"
     if not text_at(source, "spec", "secretRef", "name"):
         return (
-            f'Registry {registry} refused anonymous access; ProviderConfig "{config}" names no imagePullSecret. '
-            f"Ask the platform operator [ProviderConfig {config}]."
+            f"Registry {registry} refused anonymous access{f'{answer}: {words}' if words else ''}; "
+            f'ProviderConfig "{config}" names no imagePullSecret. {operator}.'
         )
     return (
         f'Registry {registry} refused the chart{answer} with pull secret "{_secret(scene, source, "secretRef")}": '
-        f"wrong credentials or no such repository. Ask the platform operator [ProviderConfig {config}]; "
-        f"retried when the secret changes."
+        f"{words or 'wrong credentials or no such repository'}. {operator}; retried when the secret changes."
     )
 
 

@@ -64,15 +64,18 @@ PullReason = Literal[
     "RegistryAccessDenied",
     "RegistryUntrusted",
     "RegistryUnreachable",
+    "RegistryCredentialsMissing",
+    "ChartUrlInvalid",
     "PullFailed",
 ]
 
 
 class PullFailure(NamedTuple):
-    """Why an artifact could not be pulled, and the registry's code for it, empty where it gave none."""
+    """Why an artifact could not be pulled, the registry's code for it, and its words where they say more than that."""
 
     reason: PullReason
     code: str
+    words: str = ""
 
 
 _CODE = r"(?<![A-Za-z0-9.])(?P<code>{})(?![A-Za-z0-9]|\.\d)"
@@ -80,29 +83,71 @@ _UNREACHABLE = (
     r"no such host|server misbehaving|connection (?:refused|reset)|no route to host|network is unreachable"
     r"|i/o timeout|handshake timeout|context deadline exceeded|Client\.Timeout|\bEOF\b"
 )
-_PULL_FAILURES: tuple[tuple[PullReason, re.Pattern[str]], ...] = (
-    ("RegistryRateLimited", re.compile(_CODE.format("TOOMANYREQUESTS|429") + "|too many requests", re.IGNORECASE)),
-    (
-        "VersionNotFound",
-        re.compile(
-            _CODE.format("MANIFEST_UNKNOWN|NAME_UNKNOWN|NOT_FOUND|404")
-            + "|couldn't find tag|no match found for semver",
-            re.IGNORECASE,
-        ),
-    ),
-    ("RegistryAccessDenied", re.compile(_CODE.format("UNAUTHORIZED|DENIED|401|403") + "|forbidden", re.IGNORECASE)),
+_RATE_LIMITED = re.compile(_CODE.format("TOOMANYREQUESTS|429") + "|too many requests", re.IGNORECASE)
+_NOT_LISTED = re.compile("couldn't find tag|no match found for semver", re.IGNORECASE)
+_NO_ANSWER: tuple[tuple[PullReason, re.Pattern[str]], ...] = (
     ("RegistryUntrusted", re.compile(r"x509|\btls:")),
     ("RegistryUnreachable", re.compile(_CODE.format("UNAVAILABLE|500|502|503|504") + f"|{_UNREACHABLE}")),
 )
+_REQUEST = re.compile(r"\b(?:GET|HEAD|POST) https?://[^/\s]+(?P<path>/\S*?): (?:multiple errors returned: )?")
+_STATUS = re.compile(r"unexpected status code (?P<code>\d{3})(?: [A-Z][A-Za-z-]*)*(?: \(.*?\))?(?::|$)")
+_REGISTRY_CODE = re.compile(r"(?:^|; )(?P<code>[A-Za-z_]+): ")
+_TOKEN_PATH = re.compile(r"/(?:token|auth|exchange)$")
+_MANIFEST_PATH = re.compile(r"^/v2/.+/manifests/")
+_DETAIL = re.compile(r"; \[?map\[.*$")
+_UNKNOWN = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+_DENIED = frozenset({"UNAUTHORIZED", "DENIED"})
+_NOTHING_MORE = re.compile(
+    r"denied|unauthorized|(?:access )?forbidden|access denied|authentication (?:is )?required"
+    r"|(?:the )?requested access to the resource is denied|",
+    re.IGNORECASE,
+)
+"""Words that do not tell more than the code."""
 
 
 def pull_failure(text: str) -> PullFailure:
-    """Return what a failed pull means. Flux has one reason for most of it, so that only the text tells."""
+    """Return what a failed pull means. Flux has one reason for most of it, so that only the text tells.
+
+    Only the registry's own code says that a version does not exist: proxies, token services and storage behind
+    redirects answer 404 too. Likewise a bare 401 or 403 counts only as an answer about a token or a manifest.
+    """
     said = _without_urls(text)
-    for reason, pattern in _PULL_FAILURES:
+    if found := _RATE_LIMITED.search(said):
+        return PullFailure("RegistryRateLimited", (found["code"] or "").upper())
+    if failure := _refused(text):
+        return failure
+    if _NOT_LISTED.search(said):
+        return PullFailure("VersionNotFound", "")
+    for reason, pattern in _NO_ANSWER:
         if found := pattern.search(said):
             return PullFailure(reason, (found.groupdict().get("code") or "").upper())
     return PullFailure("PullFailed", "")
+
+
+def _refused(text: str) -> PullFailure | None:
+    """Return what the registry's answer to the last request means, if it is about the version or the access."""
+    request = next(reversed(list(_REQUEST.finditer(text))), None)
+    if request is None:
+        return None
+    answer, path = text[request.end() :], request["path"].partition("?")[0]
+    status = _STATUS.match(answer)
+    if status:
+        about = _TOKEN_PATH.search(path) or _MANIFEST_PATH.search(path)
+        denied = status["code"] in {"401", "403"} and about
+        return PullFailure("RegistryAccessDenied", status["code"], _more(answer[status.end() :])) if denied else None
+    for found in _REGISTRY_CODE.finditer(answer):
+        code = found["code"].upper()
+        if code in _UNKNOWN and path.startswith("/v2/") and not _TOKEN_PATH.search(path):
+            return PullFailure("VersionNotFound", code)
+        if code in _DENIED:
+            return PullFailure("RegistryAccessDenied", code, _more(answer[found.end() :]))
+    return None
+
+
+def _more(said: str) -> str:
+    """Return the registry's words, empty where they say no more than its code."""
+    words = _DETAIL.sub("", said).strip().rstrip(". ")
+    return "" if _NOTHING_MORE.fullmatch(words) else words
 
 
 AccessFailure = Literal["", "CredentialsExpired", "Forbidden", "Unreachable"]
