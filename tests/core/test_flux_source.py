@@ -159,8 +159,8 @@ REFUSALS = [
     ),
     (
         (
-            "GET https://1.dkr.ecr.eu-west-1.amazonaws.com/v2/a/manifests/1: DENIED: Your authorization token has expired. "
-            "Reauthenticate and try again."
+            "GET https://1.dkr.ecr.eu-west-1.amazonaws.com/v2/a/manifests/1: DENIED: "
+            "Your authorization token has expired. Reauthenticate and try again."
         ),
         "(DENIED)",
         "Your authorization token has expired. Reauthenticate and try again",

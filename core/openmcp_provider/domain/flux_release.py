@@ -16,7 +16,7 @@ from openmcp_provider.domain.flux_state import (
     source_state,
     text_at,
 )
-from openmcp_provider.domain.flux_text import access_failure, helm_cause, normalise
+from openmcp_provider.domain.flux_text import access_failure, chart_failure, helm_cause, normalise
 from openmcp_provider.domain.flux_words import INSTALLED, Scene, idle, scene_of
 from openmcp_provider.domain.objects import Json, Ref, conditions, dig, generation
 from openmcp_provider.domain.rules import HealthContext
@@ -166,12 +166,28 @@ def _what_failed(scene: Scene, failure: _Failure) -> tuple[str, Condition]:
 
 
 def _what_next(scene: Scene, failure: _Failure) -> str:
+    if remedy := _remedy(scene, failure):
+        return remedy
     if not failure.stalled:
         return f"Tried again by itself; if it lasts, ask the platform operator [{scene.ref}]."
     if scene.same or failure.stalled not in _OVER:
         return f"Not retried: ask the platform operator to correct the settings or to retry [{scene.ref}]."
     remedy = "set spec.version to a version that works"
     return f"Not retried: {remedy}, or ask the platform operator to retry [{scene.ref}]."
+
+
+def _remedy(scene: Scene, failure: _Failure) -> str:
+    """Return who corrects a chart, or values, that do not fit each other: no retry does."""
+    operator = f"ask the platform operator [ProviderConfig {scene.context.config_name}]"
+    match chart_failure(failure.cause):
+        case "Mismatch":
+            return f"Set spec.version to another published version, or {operator} to publish this one under its own."
+        case "Template" | "Schema" if scene.same:
+            return f"Only other values help: {operator} to correct them."
+        case "Template" | "Schema":
+            return f"Set spec.version to a version that accepts the configured values, or {operator} to correct them."
+        case _:
+            return ""
 
 
 def _cause(release: Json) -> str:

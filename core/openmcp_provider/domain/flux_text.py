@@ -7,7 +7,17 @@ nothing that differs from one try to the next.
 import re
 from typing import Literal, NamedTuple
 
-__all__ = ["LIMIT", "AccessFailure", "PullFailure", "access_failure", "helm_cause", "normalise", "pull_failure"]
+__all__ = [
+    "LIMIT",
+    "AccessFailure",
+    "ChartFailure",
+    "PullFailure",
+    "access_failure",
+    "chart_failure",
+    "helm_cause",
+    "normalise",
+    "pull_failure",
+]
 
 LIMIT = 500
 """Characters of foreign text in a message."""
@@ -178,8 +188,34 @@ def _without_urls(text: str) -> str:
 
 
 _HELM_PREFIX = re.compile(r"^Helm (?:install|upgrade) failed for release \S+ with chart \S+: ")
+_FRAME = re.compile(r'(?:template: )?\S+:\d+:\d+:?\s+executing "[^"]*"\s+at <')
 
 
 def helm_cause(text: str) -> str:
-    """Return Helm's own words in a message of Flux, normalised and without a full stop at the end."""
-    return normalise(_HELM_PREFIX.sub("", text.strip())).rstrip(". ")
+    """Return Helm's own words in a message of Flux, normalised and without a full stop at the end.
+
+    Of a template that includes others Helm tells the whole way, often in lines; the last of them has the cause, so
+    that what comes before is left out.
+    """
+    words = _HELM_PREFIX.sub("", text.strip())
+    frames = [found.start() for found in _FRAME.finditer(words)]
+    return normalise(words[frames[-1] :] if len(frames) > 1 else words).rstrip(". ")
+
+
+ChartFailure = Literal["", "Template", "Schema", "Mismatch"]
+
+_CHART_FAILURES: tuple[tuple[ChartFailure, re.Pattern[str]], ...] = (
+    ("Mismatch", re.compile("does not match chart version")),
+    ("Schema", re.compile("don't meet the specifications of the schema")),
+    (
+        "Template",
+        re.compile(
+            r'\btemplate: \S+:\d+|execution error at \(|executing "[^"]*" at <|parse error at \(|YAML parse error on '
+        ),
+    ),
+)
+
+
+def chart_failure(cause: str) -> ChartFailure:
+    """Return what is wrong with a chart, or with the values for it, so that no retry helps; empty for anything else."""
+    return next((kind for kind, pattern in _CHART_FAILURES if pattern.search(cause)), "")
