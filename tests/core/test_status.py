@@ -213,6 +213,26 @@ def test_row_9_is_rolled_back() -> None:
     announced(world, "Warning", "UpgradeRolledBack")
 
 
+def test_a_chart_that_rejects_the_values_can_be_corrected_by_two() -> None:
+    """Values against a chart's schema: the tenant may choose another version, the operator other values (case 5.4)."""
+    world = OcmWorld().until_ready()
+    world.edit(version="0.5.0")
+    world.settle()
+    world.flux_pulls(OLD_DIGEST)
+    world.flux_starts("upgrade")
+    words = "values don't meet the specifications of the schema(s) in the following chart(s):\nchart:\n- at '/a': no"
+    world.flux_fails("UpgradeFailed", words)
+    world.settle()
+    message = (
+        "Upgrade to 0.5.0 failed. Cause: values don't meet the specifications of the schema(s) in the following "
+        "chart(s): chart: - at '/a': no. Set spec.version to a version that accepts the configured values, or ask the "
+        "platform operator [ProviderConfig ocm] to correct them."
+    )
+    reads(world, "Progressing", "False", "ReconcileError", message, "0.4.0")
+    assert ("True", "UpgradeFailed") == world.condition("Installed")
+    announced(world, "Warning", "UpgradeFailed")
+
+
 def test_row_10_blocks_deletion() -> None:
     """Objects of the tenant's that need the toolkit block its removal and are named."""
     world = OcmWorld().until_ready()
