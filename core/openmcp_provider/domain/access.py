@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.desired import ACCESS_FINALIZER, Access
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.names import name_uuid
@@ -187,16 +188,16 @@ def _restore(wanted: Access, request: Json) -> list[Patch]:
 
     The finalizer comes first: its patch tests the resourceVersion that was seen, which the other one changes.
     """
-    ref, same, why = ref_of(PLATFORM, request), uid(request), "our fields of it were changed"
+    ref, own, why = ref_of(PLATFORM, request), uid(request), "our fields of it were changed"
     patches = []
     if ACCESS_FINALIZER not in (dig(request, "metadata", "finalizers") or ()):
         body = finalizer_on(request, ACCESS_FINALIZER)
-        patches.append(Patch(ref=ref, uid=same, kind="json", body=body, why=why))
+        patches.append(Patch(ref=ref, uid=own, kind="json", body=body, why=why))
     token, found = wanted.access["spec"]["token"], dig(request, "spec", "token")
-    if found != token or dig(request, "spec", "oidc") is not None:
+    if not same(found, token) or dig(request, "spec", "oidc") is not None:
         whole = {**dict.fromkeys(found or (), None), **token}  # a merge patch leaves alone what it does not name
-        merge: Json = {"metadata": {"uid": same}, "spec": {"token": whole, "oidc": None}}
-        patches.append(Patch(ref=ref, uid=same, kind="merge", body=merge, why=why))
+        merge: Json = {"metadata": {"uid": own}, "spec": {"token": whole, "oidc": None}}
+        patches.append(Patch(ref=ref, uid=own, kind="merge", body=merge, why=why))
     return patches
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.conditions import FALSE, TRUE, Condition
 from openmcp_provider.domain.objects import Json, conditions, generation
 from openmcp_provider.domain.status import stamped
@@ -38,4 +39,4 @@ def report_config(
     entries = [stamped(one, live.get(one.type), generation(config), now) for one in told]
     mine = {one.type for one in told}
     status = {**before, "conditions": [*entries, *(item for kind, item in live.items() if kind not in mine)]}
-    return None if conditions({"status": status}) == live else status
+    return None if same(conditions({"status": status}), live) else status

@@ -6,7 +6,7 @@ program that is started again never takes fields away that objects have by now.
 
 from enum import Enum, auto
 
-from openmcp_provider.domain.compare import difference
+from openmcp_provider.domain.compare import difference, same
 from openmcp_provider.domain.objects import Json, annotations, conditions, dig, labels
 from openmcp_provider.domain.ownership import observe
 from openmcp_provider.provider import Edition
@@ -74,7 +74,7 @@ def established(live: Json) -> str:
 def registration(edition: Edition, service_provider: Json) -> Json | None:
     """Return the merge patch of the status that registers the provider's kind; None if it is registered already."""
     wanted = [{"group": edition.group, "version": edition.version, "kind": edition.kind}]
-    if dig(service_provider, "status", "resources") == wanted:
+    if same(dig(service_provider, "status", "resources"), wanted):
         return None
     return {"metadata": {"uid": service_provider["metadata"]["uid"]}, "status": {"resources": wanted}}
 

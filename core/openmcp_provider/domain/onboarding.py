@@ -7,6 +7,7 @@ names are those of the older program, so that its grant is found and used.
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.desired import ACCESS_API
 from openmcp_provider.domain.names import MANAGED_BY, request_name, shorten
 from openmcp_provider.domain.objects import Json, deleting, dig, generation, labels, uid
@@ -119,7 +120,7 @@ def run_rules(edition: Edition) -> tuple[Json, ...]:
 def regrant(wanted: Onboarding, access: Json) -> Json | None:
     """Return the merge patch that makes an AccessRequest ask for what is wanted; None if it does already."""
     asked, found = (dig(one, "spec", "token", "permissions") for one in (wanted.access, access))
-    if asked == found:
+    if same(asked, found):
         return None
     return {
         "metadata": {"uid": uid(access), "resourceVersion": access["metadata"]["resourceVersion"]},

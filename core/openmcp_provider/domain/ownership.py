@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.copies import digest_of
 from openmcp_provider.domain.names import MANAGED_BY, ONBOARDING_NAME, ONBOARDING_NAMESPACE, shorten
 from openmcp_provider.domain.objects import MAPPING, PLATFORM, Json, Ref, annotations, dig, labels, timestamp
@@ -250,7 +251,8 @@ def _holds(value: object, path: Path) -> bool:
         elif not isinstance(value, (list, tuple)):
             return False
         elif kind == "v":
-            return json.loads(rest) in value
+            item = json.loads(rest)
+            return any(same(item, other) for other in value)
         elif kind == "i":
             if int(rest) >= len(value):
                 return False
@@ -266,7 +268,7 @@ def _matches(item: object, keys: Json) -> bool:
     """Tell whether a list item has these keys; the server fills one in that a manifest leaves to its default."""
     if not isinstance(item, MAPPING) or keys.keys().isdisjoint(item):
         return False
-    return all(item[key] == value for key, value in keys.items() if key in item)
+    return all(same(item[key], value) for key, value in keys.items() if key in item)
 
 
 def _dotted(path: Path) -> str:

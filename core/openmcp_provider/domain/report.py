@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from openmcp_provider.domain import standing
 from openmcp_provider.domain.assess import Assessment, assess
 from openmcp_provider.domain.blocking import BLOCKED, cleaning
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Event, Finding, cut
 from openmcp_provider.domain.desired import Desired, desired
 from openmcp_provider.domain.failure import finding_of
@@ -246,7 +247,7 @@ def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict,
             told.setdefault(kind, _as_condition(before[kind]))
     status = _status(snapshot, verdict, view, told, now)
     events = tuple(_events(before, verdict, advice))
-    return Report(status=None if status == snapshot.status else status, events=events)
+    return Report(status=None if same(status, snapshot.status) else status, events=events)
 
 
 def _carried(snapshot: Snapshot[S, C], view: _View) -> list[str]:

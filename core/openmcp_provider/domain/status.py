@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.conditions import TRUE, Condition
 from openmcp_provider.domain.objects import Json, conditions, generation
 
@@ -25,8 +26,8 @@ def stamped(condition: Condition, before: Json | None, observed: int, now: datet
         observed: The generation of the object that was read.
         now: The present.
     """
-    same = before is not None and before.get("status") == condition.status
-    moment = before.get("lastTransitionTime") if before is not None and same else None
+    stays = before is not None and before.get("status") == condition.status
+    moment = before.get("lastTransitionTime") if before is not None and stays else None
     return {
         "type": condition.type,
         "status": condition.status,
@@ -45,6 +46,6 @@ def status_patch(before: Json, after: Json) -> Json:
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             if below := status_patch(old, value):
                 patch[key] = below
-        elif key not in before or old != value:
+        elif key not in before or not same(old, value):
             patch[key] = value
     return patch

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Generic, NamedTuple, TypeVar
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.ports import Clock, Cluster, Expired, PortError, Randomness, Resource, TooManyRequests
 
@@ -187,7 +188,7 @@ class Cache(Generic[T]):
         self._values[key] = after
         self._names.setdefault(key.namespace, set()).add(key.name)
         self._uids[key] = item["metadata"]["uid"]
-        if before != after:
+        if not same(before, after):
             self._changed(key, before, after)
 
     def _drop(self, key: Key) -> None:

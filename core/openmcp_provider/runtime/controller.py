@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.copies import Source, source_of
 from openmcp_provider.domain.desired import ACCESS_API, desired
 from openmcp_provider.domain.errors import NotFound, PortError, TooManyRequests
@@ -217,7 +218,7 @@ class Controller(Generic[S, C]):
 
     def _config_changed(self, _: Key, before: Json | None, after: Json | None) -> None:
         self._config_keeper.changed()
-        if before is not None and after is not None and before.get("spec") == after.get("spec"):
+        if before is not None and after is not None and same(before.get("spec"), after.get("spec")):
             return
         for key in self.caches.instances:
             self._queue.add(key)
