@@ -11,7 +11,7 @@ import pytest
 
 from openmcp_provider.domain.plan import Plan
 from openmcp_provider.domain.report import Report
-from tests.core import test_deletion, test_status
+from tests.core import test_deletion, test_held, test_status
 from tests.core.world import World
 
 __all__ = ["Told", "everything"]
@@ -43,7 +43,7 @@ def everything() -> Told:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(World, "step", listened)
-        for play in itertools.chain(_plays(test_status), _plays(test_deletion)):
+        for play in itertools.chain(_plays(test_status), _plays(test_deletion), _plays(test_held)):
             play()
     return told
 

@@ -6,6 +6,7 @@ from typing import Any
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.desired import ACCESS_FINALIZER, Access
 from openmcp_provider.domain.draft import Draft
+from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.names import name_uuid
 from openmcp_provider.domain.objects import PLATFORM, Json, deleting, dig, ref_of, uid
 from openmcp_provider.domain.plan import Create, Delete, Patch, ReadKubeconfig
@@ -38,6 +39,8 @@ __all__ = [
 
 RETRY = timedelta(seconds=30)
 """How long after a failed read of a tenant cluster, or of a missing kubeconfig, the next one is tried."""
+
+_THEN = "The rest continues automatically."
 
 _RENEWAL_FROM = 0.82  # of the token's life; cluster providers renew at 0.8
 _RENEWAL_SPREAD = 0.1
@@ -78,6 +81,9 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
         draft.steps.append(_create(wanted.access, f"no access to the {wanted.cluster.title} was asked for yet"))
     elif request is not None and stage is Stage.LEAVING:
         draft.steps.extend(drop_finalizer(request, "it is being deleted; a new one can only follow once it is gone"))
+        then = "Access is requested again once it is gone."
+        going = deleting(snapshot.instance)
+        find_held(draft, ref_of(PLATFORM, request), request, then=then, ours=ACCESS_FINALIZER, going=going)
     elif request is not None and stage is not Stage.FOREIGN:
         draft.steps.extend(_restore(wanted, request))
         if stage is Stage.UNREAD:
@@ -99,6 +105,7 @@ def let_go(wanted: Access, snapshot: Snapshot[Any, Any], draft: Draft) -> bool:
     if request is not None and ours(wanted, request):
         if deleting(request):
             draft.steps.extend(drop_finalizer(request, "nothing needs the access any more"))
+            find_held(draft, ref_of(PLATFORM, request), request, then=_THEN, ours=ACCESS_FINALIZER)
         else:
             draft.steps.append(
                 Delete(ref=ref_of(PLATFORM, request), uid=uid(request), why="nothing needs the access any more")
@@ -107,7 +114,9 @@ def let_go(wanted: Access, snapshot: Snapshot[Any, Any], draft: Draft) -> bool:
     made = snapshot.requests.get(wanted.cluster.id) if wanted.request else None
     if made is None or not ours(wanted, made):
         return True
-    if not deleting(made):
+    if deleting(made):
+        find_held(draft, ref_of(PLATFORM, made), made, then=_THEN)
+    else:
         draft.steps.append(
             Delete(ref=ref_of(PLATFORM, made), uid=uid(made), why=f"the {wanted.cluster.title} is no longer needed")
         )

@@ -6,8 +6,9 @@ from typing import Any
 from openmcp_provider.domain import standing
 from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition, Finding
 from openmcp_provider.domain.desired import Access
+from openmcp_provider.domain.held import BLOCKED
 from openmcp_provider.domain.names import MANAGED_BY, shorten
-from openmcp_provider.domain.objects import Ref, dig
+from openmcp_provider.domain.objects import Ref, conditions, dig
 from openmcp_provider.domain.snapshot import Guarded, Snapshot
 from openmcp_provider.provider import Edition, Provider
 
@@ -18,12 +19,13 @@ __all__ = [
     "blocked_by_leftovers",
     "blocked_by_suspension",
     "cleaning",
+    "still_abandoned",
     "uninstalling",
     "unlisted",
     "waiting_for_access",
 ]
 
-BLOCKED = "DeletionBlocked"
+_GIVEN_UP = ("Abandoned", "ControlPlaneGone")
 
 _NAMES = 10
 
@@ -107,17 +109,9 @@ def waiting_for_access(snapshot: Snapshot[Any, Any], asked: Access, title: str) 
 
 def abandoned(
     edition: Edition, snapshot: Snapshot[Any, Any], asked: Access, stays: Sequence[str], *, by_person: bool
-) -> Finding:
+) -> tuple[Finding, ...]:
     """What is installed is given up: by a person, or because the cluster is gone. Told once; the words stay."""
     reason = "Abandoned" if by_person else "ControlPlaneGone"
-    earlier = next(
-        (
-            item
-            for item in dig(snapshot.instance, "status", "conditions") or ()
-            if item.get("type") == BLOCKED and item.get("reason") == reason
-        ),
-        None,
-    )
     mark = shorten(edition.access_controller)
     left = f"{_listed(stays) or 'nothing that has a name here'}, and whatever bears the label {MANAGED_BY}={mark}"
     target = standing.target_of(snapshot, asked)
@@ -128,9 +122,45 @@ def abandoned(
         )
     else:
         message = f"{target[0].upper()}{target[1:]} no longer exists, and with it went: {left}."
-    if earlier:
-        message = earlier.get("message", message)
-    return Finding(condition=Condition(BLOCKED, FALSE, reason, message), message=message, error=by_person, blocks=False)
+    earlier = _given_up_before(snapshot)
+    return _given_up(reason, earlier[1] if earlier[0] == reason else message)
+
+
+def still_abandoned(snapshot: Snapshot[Any, Any]) -> tuple[Finding, ...]:
+    """What was given up stays told while the rest goes; nothing if nothing was."""
+    reason, message = _given_up_before(snapshot)
+    return _given_up(reason, message) if reason else ()
+
+
+def _given_up_before(snapshot: Snapshot[Any, Any]) -> tuple[str, str]:
+    """Return reason and words of what was told to be given up, both empty if nothing was."""
+    found = conditions(snapshot.instance)
+    told = [found[kind] for kind in ("Installed", BLOCKED) if dig(found, kind, "reason") in _GIVEN_UP]
+    return (told[0]["reason"], told[0].get("message", "")) if told else ("", "")
+
+
+def _given_up(reason: str, message: str) -> tuple[Finding, ...]:
+    """Return that nothing there blocks deletion, and what that means for what is installed.
+
+    The latter is announced: the former may give way to something else that blocks.
+    """
+    alarm = reason == "Abandoned"
+    return (
+        Finding(
+            condition=Condition(BLOCKED, FALSE, reason, message),
+            message=message,
+            error=alarm,
+            blocks=False,
+            silent=True,
+        ),
+        Finding(
+            condition=Condition("Installed", UNKNOWN, reason, message),
+            message=message,
+            error=alarm,
+            blocks=False,
+            minor=True,
+        ),
+    )
 
 
 def _blocked(reason: str, message: str) -> Finding:

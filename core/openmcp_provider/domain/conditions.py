@@ -44,6 +44,7 @@ class Finding:
         event: Reason of the event that announces it, empty for the condition's reason.
         alarm: The event is a Warning although it is no error.
         silent: No event announces it.
+        reworded: Other words of the same condition are announced too.
         blocks: Nothing beyond it may be written until it is gone.
         minor: Told as a condition and an event, while Ready speaks of the rest.
         retried: A failure with these very inputs is being retried: an earlier error keeps its words.
@@ -57,6 +58,7 @@ class Finding:
     event: str = ""
     alarm: bool = False
     silent: bool = False
+    reworded: bool = False
     blocks: bool = True
     minor: bool = False
     retried: bool = False

@@ -56,6 +56,9 @@ def _release_reads(release: Json) -> tuple[Read, ...]:
     return tuple(dict.fromkeys(found))
 
 
+_FINALIZER = "finalizers.fluxcd.io"
+
+
 def _access(release: Json) -> str:
     return text_at(release, "spec", "kubeConfig", "secretRef", "name")
 
@@ -90,7 +93,14 @@ def _failure(release: Json) -> str:
     return normalise(text_at(ready, "message")) if failed else ""
 
 
-OCI_REPOSITORY = KindRule(health=source_health, reads=_source_reads, due=patience_ends, poke=POKE)
+OCI_REPOSITORY = KindRule(
+    health=source_health,
+    reads=_source_reads,
+    due=patience_ends,
+    poke=POKE,
+    finalizer=_FINALIZER,
+    controller="Flux",
+)
 """source-controller watches no Secret, so that it must be told when one of those that it reads changed."""
 
 HELM_RELEASE = KindRule(
@@ -98,6 +108,8 @@ HELM_RELEASE = KindRule(
     reads=_release_reads,
     due=patience_ends,
     poke=POKE,
+    finalizer=_FINALIZER,
+    controller="Flux",
     release=ReleaseRule(
         access=_access,
         attempted=_attempted,

@@ -11,6 +11,7 @@ from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.copies import Sealed, Source, apart, unusable
 from openmcp_provider.domain.desired import Desired, Wanted
 from openmcp_provider.domain.draft import Draft
+from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting
 from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, owns_beyond, without_emptied
@@ -108,7 +109,9 @@ class _Writer:
         if live is not None and not self.owner.may_write(item.ref, live):
             self.draft.find(_taken(item))
         elif live is not None and deleting(live.object):
-            self.draft.find(_going(item))
+            then = "It is created again once it is gone."
+            held = find_held(self.draft, item.ref, live.object, then=then, going=False)
+            self.draft.find(_going(item, held=held))
         elif item.source:
             self._copy(item, live)
         else:
@@ -257,8 +260,9 @@ def _taken(item: Wanted) -> Finding:
     )
 
 
-def _going(item: Wanted) -> Finding:
-    message = f"{item.ref} is being deleted by somebody. It is made anew once it is gone. Nothing to do."
+def _going(item: Wanted, *, held: bool) -> Finding:
+    message = f"{item.ref} is being deleted by somebody. It is created again once it is gone."
+    message += "" if held else " Nothing to do."
     return Finding(condition=Condition(_told_by(item), FALSE, "BeingDeleted", message), message=message, error=False)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from openmcp_provider.domain import standing
 from openmcp_provider.domain.assess import Assessment, assess
-from openmcp_provider.domain.blocking import BLOCKED, cleaning
+from openmcp_provider.domain.blocking import cleaning
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Event, Finding, cut
 from openmcp_provider.domain.desired import Desired, desired
@@ -32,8 +32,6 @@ S = TypeVar("S")
 C = TypeVar("C")
 
 _OWN = ("phase", "observedGeneration", "conditions", "installedVersion")
-_PASSING = ("Ready", "Stalled", BLOCKED)
-"""Condition types that are told anew each time, and go when there is nothing to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +243,8 @@ def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict,
     for kind in _carried(snapshot, view):
         if kind in before:
             told.setdefault(kind, _as_condition(before[kind]))
+    if deleting(snapshot.instance):
+        told.setdefault("Installed", cleaning(provider.title).condition)
     status = _status(snapshot, verdict, view, told, now)
     events = tuple(_events(before, verdict, advice))
     return Report(status=None if same(status, snapshot.status) else status, events=events)
@@ -253,10 +253,21 @@ def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict,
 def _carried(snapshot: Snapshot[S, C], view: _View) -> list[str]:
     """Return the condition types that stay as they were where nothing new is known of them."""
     if deleting(snapshot.instance):
-        return [kind for kind in conditions(snapshot.instance) if kind not in _PASSING]
+        return _carried_while_deleting(snapshot, view)
     carried = [standing.CONDITION, "ProviderConfigValid", "SpecValid"]
     kinds = {item.ref.kind for item in view.wanted.items if item.source} if view.wanted else set(COPY_CONDITIONS)
     return carried + [COPY_CONDITIONS[kind][0] for kind in sorted(kinds)]
+
+
+def _carried_while_deleting(snapshot: Snapshot[S, C], view: _View) -> list[str]:
+    """Return the condition types that stay while what they are about is still there: the access, copies."""
+    access = any(not deleting(request) for request in snapshot.access.values())
+    copied = [condition for kind, (condition, _, _) in COPY_CONDITIONS.items() if _any_live(view, kind)]
+    return ["ProviderConfigValid", "SpecValid", *copied, *([standing.CONDITION] if access else [])]
+
+
+def _any_live(view: _View, kind: str) -> bool:
+    return any(ref.kind == kind for ref in view.health.live)
 
 
 def _status(
@@ -303,7 +314,8 @@ def _events(before: Mapping[str, Json], verdict: _Verdict, advice: tuple[Advice,
     seen: set[str] = set()
     for at, finding in enumerate(verdict.told):
         leads = at == 0 and verdict.ready.status != TRUE
-        new = _changed(before, finding.condition) or (leads and turned)
+        other_words = finding.reworded and finding.message != (before.get(finding.condition.type) or {}).get("message")
+        new = _changed(before, finding.condition) or (leads and turned) or other_words
         if new and finding.condition.type not in seen and not finding.silent:
             yield finding.announcement
         seen.add(finding.condition.type)

@@ -82,6 +82,8 @@ class KindRule:
         reads: What its controller reads beside it.
         due: When its controller should have reacted to what was written last; None once it has.
         poke: Annotation that makes the controller look at once, empty where it watches what it reads.
+        finalizer: The finalizer of its controller, empty where it sets none.
+        controller: What people call its controller.
         release: Set for kinds that install on another cluster.
     """
 
@@ -89,4 +91,6 @@ class KindRule:
     reads: Callable[[Json], tuple[Read, ...]] = _reads_nothing
     due: Callable[[Json, datetime], datetime | None] = _is_never_due
     poke: str = ""
+    finalizer: str = ""
+    controller: str = "Its controller"
     release: ReleaseRule | None = None

@@ -18,12 +18,15 @@ from openmcp_provider.domain.blocking import (
     blocked_by_leftovers,
     blocked_by_suspension,
     cleaning,
+    still_abandoned,
     uninstalling,
     unlisted,
     waiting_for_access,
 )
+from openmcp_provider.domain.conditions import Finding
 from openmcp_provider.domain.desired import Access, access_of
 from openmcp_provider.domain.draft import Draft
+from openmcp_provider.domain.held import PATIENCE, find_held
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import (
@@ -56,6 +59,9 @@ FRESH = timedelta(seconds=30)
 CHECK_AGAIN = timedelta(seconds=10)
 """How often a tenant cluster is read while something there blocks."""
 
+UNINSTALLING = timedelta(minutes=10)
+"""How long a controller may take to uninstall before the object is said to be held; Helm itself waits five minutes."""
+
 
 class _Way(Enum):
     """How far the way to one tenant cluster is."""
@@ -77,8 +83,10 @@ def teardown(provider: Provider[S, C], owner: Owner, snapshot: Snapshot[S, C], n
         return draft.plan()
     work = _Teardown(provider, owner, snapshot, draft)
     if not (work.swept() and work.idle_gone() and work.ways_open() and work.waves_gone() and work.access_gone()):
-        if not draft.findings:
+        if not any(not finding.minor for finding in (*draft.findings, *work.given_up)):
             draft.find(cleaning(provider.title))
+        for finding in work.given_up:
+            draft.find(finding)
         return draft.plan()
     body = access.finalizer_off(snapshot.instance, provider.edition.finalizer)
     why = "nothing is left to take away"
@@ -121,6 +129,7 @@ class _Teardown:
         }
         self.releases = {ref: release for ref, live in self.objects.items() if (release := self._release(ref, live))}
         self.ways: Mapping[str, _Way] = {}
+        self.given_up: tuple[Finding, ...] = still_abandoned(snapshot)
 
     def _release(self, ref: Ref, live: Live) -> _Release | None:
         kind = rule_for(ref.api_version, ref.kind)
@@ -168,7 +177,9 @@ class _Teardown:
                 read = self.snapshot.read(asked.cluster.id)
                 stays.extend(str(ref) for ref in (read.leftovers if isinstance(read, Content) else None) or ())
             edition = self.provider.edition
-            self.draft.find(abandoned(edition, self.snapshot, gone[0], stays, by_person=self.abandoned))
+            self.given_up = abandoned(edition, self.snapshot, gone[0], stays, by_person=self.abandoned)
+        elif self.releases:
+            self.given_up = ()
         return _Way.SHUT not in self.ways.values()
 
     def waves_gone(self) -> bool:
@@ -308,13 +319,36 @@ class _Teardown:
             why = "its cluster is given up, so its controller must let go without uninstalling"
             self.draft.steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
         else:
-            self._delete(ref, live, "the instance is being deleted")
-            if not let_go:
-                self.draft.find(uninstalling(self.provider.title, ref, release.rule.failure(live.object)))
+            failure = "" if let_go else release.rule.failure(live.object)
+            if failure:
+                self.draft.find(uninstalling(self.provider.title, ref, failure))
+            self._delete(ref, live, "the instance is being deleted", PATIENCE if let_go else self._patience(ref, live))
+            if not (let_go or failure):
+                self.draft.find(uninstalling(self.provider.title, ref, ""))
 
-    def _delete(self, ref: Ref, live: Live, why: str) -> None:
-        if not deleting(live.object):
+    def _delete(self, ref: Ref, live: Live, why: str, patience: timedelta = PATIENCE) -> None:
+        if deleting(live.object):
+            then = "The rest continues automatically."
+            find_held(self.draft, ref, live.object, then=then, patience=patience)
+            self._follow(ref)
+        else:
             self.draft.steps.append(Delete(ref=ref, uid=live.uid, why=why))
+
+    def _follow(self, ref: Ref) -> None:
+        """Look again for an object that is on its way out where no watch tells that it went."""
+        read = self.snapshot.read(ref.cluster)
+        if ref in self.snapshot.live or not isinstance(read, Content):
+            return
+        verify = ref.cluster != PLATFORM and not self.releases
+        why = f"{ref} is on its way out"
+        sweep = self._sweeps(ref.cluster)
+        self._again(ReadCluster(cluster=ref.cluster, sweep=sweep, verify=verify, why=why), read.at)
+
+    def _patience(self, ref: Ref, live: Live) -> timedelta:
+        """Return how long a release may take to go: its controller uninstalls before it removes its finalizer."""
+        rule = rule_for(ref.api_version, ref.kind)
+        own = rule is not None and rule.finalizer in (dig(live.object, "metadata", "finalizers") or ())
+        return UNINSTALLING if own else PATIENCE
 
     def _again(self, step: ReadCluster | ReadPlane, last: datetime | None, wait: timedelta = CHECK_AGAIN) -> None:
         """Repeat a read, but not before `wait` is over."""
