@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from openmcp_adapters.memory import MemoryCluster
-from openmcp_provider.domain.errors import Expired, PortError, TooManyRequests, Unauthorized, Unavailable
+from openmcp_provider.domain.errors import Expired, PortError, ServerError, TooManyRequests, Unauthorized, Unavailable
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.ports import Resource
 from openmcp_testing.contract.case import Fault
@@ -15,7 +15,7 @@ __all__ = ["MemoryHarness"]
 
 _BEFORE: dict[Fault, Callable[[], PortError]] = {
     Fault.TOO_MANY_REQUESTS: lambda: TooManyRequests("too many requests, please try again later", 7.0),
-    Fault.SERVER_ERROR: lambda: Unavailable("internal error"),
+    Fault.SERVER_ERROR: lambda: ServerError("internal error"),
     Fault.UNAUTHORIZED: lambda: Unauthorized("Unauthorized"),
     Fault.UNREACHABLE: lambda: Unavailable("connection refused"),
 }

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from openmcp_provider.domain.errors import AlreadyExists, NotFound, TooManyRequests, Unavailable
+from openmcp_provider.domain.errors import AlreadyExists, NotFound, ServerError, TooManyRequests, Unavailable
 from openmcp_provider.domain.objects import Json, dig
 from openmcp_provider.ports import Cluster, Resource
 
@@ -49,6 +49,6 @@ async def _is_served(cluster: Cluster, crd: str, resource: Resource) -> bool:
         return False
     try:
         await cluster.list(resource, limit=1)
-    except (NotFound, TooManyRequests, Unavailable):  # not routed yet, or its cache is being filled
+    except (NotFound, ServerError, TooManyRequests, Unavailable):  # not routed yet, or its cache is being filled
         return False
     return True

@@ -19,6 +19,7 @@ from openmcp_provider.domain.errors import (
     Invalid,
     NotFound,
     PortError,
+    ServerError,
     TooManyRequests,
     Unauthorized,
     Unavailable,
@@ -43,6 +44,7 @@ __all__ = [
     "PortError",
     "Randomness",
     "Resource",
+    "ServerError",
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
@@ -88,9 +90,9 @@ class WatchEvent:
 class Cluster(Protocol):
     """One API server.
 
-    Every method raises a `PortError`: `Unavailable` if no answer came (a write may have happened), `Unauthorized`,
-    `Forbidden`, `TooManyRequests`, and what is named below. Where a method takes `namespace`, cluster-scoped kinds
-    take none.
+    Every method raises a `PortError`: `Unavailable` if no answer came and `ServerError` if it is an error of the
+    server's own (a write may have happened), `Unauthorized`, `Forbidden`, `TooManyRequests`, and what is named below.
+    Where a method takes `namespace`, cluster-scoped kinds take none.
     """
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Json:
@@ -204,7 +206,10 @@ class Cluster(Protocol):
         """
 
     async def served(self, group: str) -> Sequence[Resource]:
-        """Return the kinds of a group in its preferred version, without subresources; empty for an unknown group."""
+        """Return every kind of a group, without subresources; empty for an unknown group.
+
+        Each is in the preferred version, or where that does not serve it, in the first one that does.
+        """
 
     async def close(self) -> None:
         """Give every connection back."""

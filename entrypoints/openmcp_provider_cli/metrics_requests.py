@@ -17,6 +17,7 @@ from openmcp_provider.ports import (
     Invalid,
     NotFound,
     PortError,
+    ServerError,
     TooManyRequests,
     Unauthorized,
     WatchEvent,
@@ -38,9 +39,10 @@ CODES: dict[type[PortError], str] = {
     Unauthorized: "401",
     Expired: "410",
     TooManyRequests: "429",
+    ServerError: "500",
 }
 NO_ANSWER = "<error>"
-"""What Go's clients write where no answer came; here it also stands for 5xx, which the port does not tell apart."""
+"""What Go's clients write where no answer came; here also 502, 503 and 504, which the port does not tell apart."""
 
 
 class RequestMetrics:

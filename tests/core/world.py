@@ -13,7 +13,7 @@ from typing import Any
 from openmcp_provider.domain.conditions import Event
 from openmcp_provider.domain.copies import source_of
 from openmcp_provider.domain.desired import ACCESS_API, access_of
-from openmcp_provider.domain.errors import AlreadyExists, Conflict, NotFound, PortError, Unauthorized
+from openmcp_provider.domain.errors import AlreadyExists, Conflict, NotFound, PortError, Unauthorized, Unavailable
 from openmcp_provider.domain.names import MANAGED_BY, tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Ref, dig, ref_of
 from openmcp_provider.domain.ownership import Live, observe, take_over_patch
@@ -41,11 +41,13 @@ from openmcp_provider.domain.snapshot import (
     Missing,
     NotRead,
     Plane,
+    Refused,
     Snapshot,
     Unreachable,
     Valid,
 )
 from openmcp_provider.provider import Problem, Provider
+from openmcp_provider.runtime.reader import refusal
 
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SYSTEM = "openmcp-system"
@@ -73,7 +75,7 @@ class World:
         self.now = START
         self.name, self.namespace, self.home = name, namespace, tenant_namespace(name, namespace)
         self.objects: dict[Ref, dict[str, Any]] = {}
-        self.reads: dict[str, NotRead | Unreachable | Content] = {}
+        self.reads: dict[str, NotRead | Unreachable | Refused | Content] = {}
         self.kubeconfigs: dict[str, Kubeconfig] = {}
         self.planes: dict[str, Plane] = {}
         self.dead: dict[str, PortError] = {}
@@ -283,7 +285,8 @@ class World:
                 self.planes[step.cluster] = Plane(self.cluster_exists, self.now)
             case _:
                 if step.ref.cluster in self.dead:
-                    self._lost(step.ref.cluster)
+                    if isinstance(self.dead[step.ref.cluster], (Unauthorized, Unavailable)):
+                        self._lost(step.ref.cluster)
                     raise self.dead[step.ref.cluster]
                 self._write(step)
                 self._fold(step.ref)
@@ -420,8 +423,7 @@ class World:
         )
 
     def _lost(self, cluster: str) -> None:
-        reason = "CredentialsExpired" if isinstance(self.dead[cluster], Unauthorized) else "Unreachable"
-        self.reads[cluster] = Unreachable(reason, self.now)
+        self.reads[cluster] = refusal(self.dead[cluster], self.now)
 
     def _meet(self, ref: Ref) -> None:
         """Put what holds a name that was thought free into the next snapshot."""

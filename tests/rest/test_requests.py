@@ -14,6 +14,7 @@ from openmcp_provider.ports import (
     Invalid,
     NotFound,
     Resource,
+    ServerError,
     TooManyRequests,
     Unavailable,
 )
@@ -199,16 +200,26 @@ async def test_deletes(kind: Kind, resource: Resource, answer: dict[str, Any], l
 @both
 @played
 async def test_discovery(kind: Kind) -> None:
-    """Discovery asks for the group's preferred version and leaves subresources out; an unknown group has no kinds."""
-    group = {"preferredVersion": {"groupVersion": "test.io/v2", "version": "v2"}}
-    found = [{"name": name, "kind": "Widget", "namespaced": True} for name in ("widgets", "widgets/status")]
-    kinds = {"groupVersion": "test.io/v2", "resources": found}
-    script = says(200, group), says(200, kinds), says(404, "404 page not found\n", kind="text/plain")
+    """Discovery finds kinds that only an older version of the group has; an unknown group has no kinds (case 6.5)."""
+    versions = [{"groupVersion": f"test.io/{version}", "version": version} for version in ("v2", "v1")]
+    group = {"versions": versions, "preferredVersion": versions[0]}
+    widgets = [{"name": name, "kind": "Widget", "namespaced": True} for name in ("widgets", "widgets/status")]
+    policies = {"name": "policies", "kind": "Policy", "namespaced": False}
+    script = (
+        says(200, group),
+        says(200, {"groupVersion": "test.io/v2", "resources": widgets}),
+        says(200, {"groupVersion": "test.io/v1", "resources": [*widgets, policies]}),
+        says(404, "404 page not found\n", kind="text/plain"),
+    )
     async with serving(*script) as server, reaching(kind, server) as cluster:
-        assert [Resource("test.io/v2", "Widget", "widgets")] == await cluster.served("test.io")
+        assert [
+            Resource("test.io/v2", "Widget", "widgets"),
+            Resource("test.io/v1", "Policy", "policies", namespaced=False),
+        ] == await cluster.served("test.io")
         assert [] == await cluster.served("nobody.io")
 
-    assert ["/apis/test.io", "/apis/test.io/v2", "/apis/nobody.io"] == [seen.path for seen in server.seen]
+    asked = [seen.path for seen in server.seen]
+    assert ["/apis/test.io", "/apis/test.io/v2", "/apis/test.io/v1", "/apis/nobody.io"] == asked
 
 
 @both
@@ -259,7 +270,7 @@ async def test_names_that_lead_elsewhere(kind: Kind, name: str, namespace: str, 
 @pytest.mark.parametrize("body", [{}, [], "text", b"\xff", "", "<html>", "[" * 100_000, {"metadata": 1, "items": 1}])
 @played
 async def test_success_that_says_nothing(kind: Kind, body: object) -> None:
-    """A success without the object or list that was asked for is Unavailable; above all it is no empty list."""
+    """A success without the object or list that was asked for is a ServerError; above all it is no empty list."""
     async with serving(says(200, body)) as server, reaching(kind, server) as cluster:
         for call in (
             cluster.get(CONFIG_MAPS, "a", "n"),
@@ -268,7 +279,7 @@ async def test_success_that_says_nothing(kind: Kind, body: object) -> None:
             cluster.create(CONFIG_MAPS, thing()),
             cluster.served("test.io"),
         ):
-            with pytest.raises(Unavailable):
+            with pytest.raises(ServerError):
                 await call
 
 
@@ -307,7 +318,7 @@ async def test_nothing_is_repeated(kind: Kind, bad: Play) -> None:
     for call in calls:
         async with serving(says(200, thing()), bad, says(200, thing())) as server, reaching(kind, server) as cluster:
             await cluster.get(CONFIG_MAPS, "a", "n")
-            with pytest.raises(Unavailable):
+            with pytest.raises((ServerError, Unavailable)):
                 await call(cluster)
 
         assert (2, 1) == (len(server.seen), len(server.connections))
@@ -317,11 +328,11 @@ async def test_nothing_is_repeated(kind: Kind, bad: Play) -> None:
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
 @played
 async def test_redirects_are_not_followed(kind: Kind, code: int) -> None:
-    """A redirect is Unavailable: credentials go nowhere but where they belong."""
+    """A redirect is a ServerError: credentials go nowhere but where they belong."""
     async with serving(says(200, thing())) as other:
         script = says(code, "", Location=f"{other.url}/api")
         async with serving(script) as server, reaching(kind, server, token="t") as cluster:
-            with pytest.raises(Unavailable, match=str(code)):
+            with pytest.raises(ServerError, match=str(code)):
                 await cluster.get(CONFIG_MAPS, "a", "n")
 
     assert (1, []) == (len(server.seen), other.seen)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from openmcp_adapters.rest import Timeouts
 from openmcp_adapters.rest.watching import Lines, decoded
-from openmcp_provider.ports import Cluster, Expired, Forbidden, NotFound, PortError, TooManyRequests, Unavailable
+from openmcp_provider.ports import (
+    Cluster,
+    Expired,
+    Forbidden,
+    NotFound,
+    PortError,
+    ServerError,
+    TooManyRequests,
+    Unavailable,
+)
 from tests.rest.scripted import (
     CONFIG_MAPS,
     Kind,
@@ -104,12 +113,12 @@ async def test_large_events(kind: Kind) -> None:
         (streams(event("ERROR", status(410, "Expired", "too old resource version: 1 (9)"))), Expired),
         (streams(event("ERROR", status(0, "Expired"))), Expired),
         (streams(event("ERROR", status(403, "Forbidden"))), Forbidden),
-        (streams(event("ERROR", status(500, "InternalError"))), Unavailable),
-        (streams(event("ERROR", {"odd": True})), Unavailable),
+        (streams(event("ERROR", status(500, "InternalError"))), ServerError),
+        (streams(event("ERROR", {"odd": True})), ServerError),
         (says(410, status(410, "Expired")), Expired),
         (says(404, status(404, "NotFound")), NotFound),
         (says(429, status(429), Retry_After="3"), TooManyRequests),
-        (says(500, "<html>", kind="text/html"), Unavailable),
+        (says(500, "<html>", kind="text/html"), ServerError),
     ],
     ids=lambda value: getattr(value, "__name__", "").replace("play", ""),
 )

@@ -20,7 +20,7 @@ from kubernetes.aio.config.kube_config import ConfigNode
 
 from openmcp_adapters.rest import KEEPALIVE, Access, Answer, Request, Timeouts, Transport, translated
 from openmcp_adapters.rest.access import load_certificate
-from openmcp_provider.domain.errors import Unauthorized, Unavailable
+from openmcp_provider.domain.errors import ServerError, Unauthorized, Unavailable
 
 __all__ = ["KubernetesTransport"]
 
@@ -117,7 +117,7 @@ class KubernetesTransport(Transport):
             response = await handler(request)
         if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
             response.close()
-            raise Unavailable(f"HTTP status {response.status}")
+            raise ServerError(f"HTTP status {response.status}")
         return response
 
     async def _identified(self, refused: _Identity | None = None) -> _Identity:

@@ -267,16 +267,15 @@ class MemoryCluster(Cluster):
             return None if left is None else shown(table, version, left)
 
     async def served(self, group: str) -> Sequence[Resource]:
-        """Return the kinds of a group in its preferred version."""
+        """Return the kinds of a group, in its preferred version where that has them."""
         with await self._log("served", None, "", group):
             kinds = [table.kind for table in self._store.tables.values() if table.kind.group == group]
             if not kinds:
                 return []
             preferred = min((version for kind in kinds for version in kind.schemas), key=preference)
             return [
-                kind.resource(preferred)
+                kind.resource(preferred) if preferred in kind.schemas else kind.resource()
                 for kind in sorted(kinds, key=lambda kind: kind.plural)
-                if preferred in kind.schemas
             ]
 
     async def close(self) -> None:

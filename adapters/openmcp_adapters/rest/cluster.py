@@ -13,7 +13,7 @@ from openmcp_adapters.rest import paths
 from openmcp_adapters.rest.errors import refusal
 from openmcp_adapters.rest.transport import JSON, Answer, Body, Request, Timeouts, Transport
 from openmcp_adapters.rest.watching import Lines, decoded
-from openmcp_provider.domain.errors import NotFound, Unavailable
+from openmcp_provider.domain.errors import NotFound, ServerError, Unavailable
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.ports import Cluster, Page, Randomness, Resource, WatchEvent
 
@@ -150,21 +150,30 @@ class RestCluster(Cluster):
             return answer if metadata.get("deletionTimestamp") and held.get("finalizers") else None
 
     async def served(self, group: str) -> Sequence[Resource]:
-        """Return the kinds of a group in its preferred version, without subresources; empty for an unknown group."""
+        """Return the kinds of a group without subresources, each in the first version that has it; none if unknown."""
         with _understood():
-            try:
-                version = "v1"
-                if group:
-                    found = await self._ask("GET", paths.group(group), "APIGroup")
-                    version = found["preferredVersion"]["version"]
-                kinds = await self._ask("GET", paths.group(group, version), "APIResourceList")
-            except NotFound:
-                return []
-            return [
-                Resource(kinds["groupVersion"], found["kind"], found["name"], found["namespaced"])
-                for found in kinds["resources"]
-                if "/" not in found["name"]
-            ]
+            served: dict[str, Resource] = {}
+            for version in await self._versions(group):
+                try:
+                    kinds = await self._ask("GET", paths.group(group, version), "APIResourceList")
+                except NotFound:
+                    continue
+                for found in kinds["resources"]:
+                    if "/" not in found["name"]:
+                        resource = Resource(kinds["groupVersion"], found["kind"], found["name"], found["namespaced"])
+                        served.setdefault(resource.plural, resource)
+            return [*served.values()]
+
+    async def _versions(self, group: str) -> Sequence[str]:
+        """Return the versions of a group, the preferred one first; none for an unknown group."""
+        if not group:
+            return ["v1"]
+        try:
+            found = await self._ask("GET", paths.group(group), "APIGroup")
+        except NotFound:
+            return []
+        preferred = found["preferredVersion"]["version"]
+        return [preferred, *(item["version"] for item in found["versions"] if item["version"] != preferred)]
 
     async def close(self) -> None:
         """Give every connection back."""
@@ -184,7 +193,7 @@ class RestCluster(Cluster):
         target = paths.with_query(path, query)
         answer = await self._ask(method, target, resource.kind, body, content_type)
         if not isinstance(answer.get("metadata"), Mapping):
-            raise Unavailable("the answer is no object")
+            raise ServerError("the answer is no object")
         return answer
 
     async def _ask(
@@ -214,7 +223,7 @@ class RestCluster(Cluster):
         except (ValueError, RecursionError):
             made = None
         if not isinstance(made, dict):
-            raise Unavailable("the answer is no JSON object")
+            raise ServerError("the answer is no JSON object")
         return made
 
     @asynccontextmanager
@@ -230,7 +239,7 @@ def _understood() -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, AttributeError):
-        raise Unavailable("the answer is not what was asked for") from None
+        raise ServerError("the answer is not what was asked for") from None
 
 
 async def _whole(answer: Answer) -> bytes:

@@ -22,6 +22,7 @@ from openmcp_provider.domain.errors import (
     Invalid,
     NotFound,
     PortError,
+    ServerError,
     TooManyRequests,
     Unauthorized,
     Unavailable,
@@ -37,7 +38,16 @@ _NAMES_ALONE = frozenset({401, 403, 404, 409, 410, 429})
 _WEBHOOK = "admission webhook"
 # The two answers of an API server to a path that it does not serve: a Status, or this text.
 _UNSERVED = b"404 page not found"
-_PLAIN: Mapping[int, type[PortError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Expired}
+_PLAIN: Mapping[int, type[PortError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    410: Expired,
+    # What stands before a server says so, or the server while it is not ready: nobody has looked at the request.
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
 
 
 def refusal(code: int, body: bytes, *, kind: str, retry_after: str = "") -> PortError:
@@ -97,7 +107,7 @@ def _error(code: int, said: Json, kind: str, retry_after: str = "") -> PortError
         return Invalid(message)
     if reason == "Expired":
         return Expired(message)
-    return _PLAIN.get(code, Unavailable)(message)
+    return _PLAIN.get(code, ServerError)(message)
 
 
 def _message(code: int, said: Json, causes: list[Json], kind: str) -> str:

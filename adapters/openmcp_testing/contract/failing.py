@@ -1,6 +1,6 @@
 """Rules of failures that are not the request's fault."""
 
-from openmcp_provider.domain.errors import TooManyRequests, Unauthorized, Unavailable
+from openmcp_provider.domain.errors import ServerError, TooManyRequests, Unauthorized, Unavailable
 from openmcp_testing.contract.case import Cases, Fault, Harness, equal, refused
 from openmcp_testing.contract.objects import CONFIG_MAPS, WIDGET, config_map, watching
 
@@ -22,10 +22,10 @@ async def too_many_requests(h: Harness) -> None:
 
 @CASES.rule
 async def server_errors(h: Harness) -> None:
-    """An answer 500 is Unavailable."""
+    """An answer 500 is a ServerError: somebody is there (case 4.2)."""
     async with h.provoke(Fault.SERVER_ERROR):
-        await refused(Unavailable, h.cluster.create(CONFIG_MAPS, config_map(h, "a")))
-        await refused(Unavailable, h.cluster.list(CONFIG_MAPS, namespace=h.namespace))
+        await refused(ServerError, h.cluster.create(CONFIG_MAPS, config_map(h, "a")))
+        await refused(ServerError, h.cluster.list(CONFIG_MAPS, namespace=h.namespace))
     await h.cluster.create(CONFIG_MAPS, config_map(h, "a"))
 
 

@@ -10,7 +10,7 @@ from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.names import name_uuid
 from openmcp_provider.domain.objects import PLATFORM, Json, deleting, dig, ref_of, uid
 from openmcp_provider.domain.plan import Create, Delete, Patch, ReadKubeconfig
-from openmcp_provider.domain.snapshot import Kubeconfig, Snapshot, Unreachable
+from openmcp_provider.domain.snapshot import Kubeconfig, Refused, Snapshot, Unreachable
 from openmcp_provider.domain.standing import (
     Stage,
     access_finding,
@@ -174,7 +174,7 @@ def _after_refusal(snapshot: Snapshot[Any, Any], wanted: Access, request: Json, 
         draft.do_at(kubeconfig.read + RETRY, _read(wanted, request, "its credentials were refused"))
 
 
-def retry_at(snapshot: Snapshot[Any, Any], cluster: str, read: Unreachable) -> datetime:
+def retry_at(snapshot: Snapshot[Any, Any], cluster: str, read: Unreachable | Refused) -> datetime:
     """Return when a tenant cluster that did not let us in is tried again: at once with a kubeconfig read since."""
     kubeconfig = snapshot.kubeconfigs.get(cluster)
     return read.at if kubeconfig is not None and kubeconfig.read > read.at else read.at + RETRY

@@ -8,10 +8,10 @@ from typing import TypeVar
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.desired import Desired, Wanted
 from openmcp_provider.domain.kinds import rule_for
-from openmcp_provider.domain.objects import Json, Ref
+from openmcp_provider.domain.objects import PLATFORM, Json, Ref
 from openmcp_provider.domain.ownership import Live, Owner
 from openmcp_provider.domain.rules import HealthContext
-from openmcp_provider.domain.snapshot import Snapshot, Valid
+from openmcp_provider.domain.snapshot import Content, Snapshot, Valid
 from openmcp_provider.provider import Health, Provider
 
 __all__ = ["Assessment", "assess"]
@@ -28,6 +28,7 @@ class Assessment:
         healths: Of every wanted object that has a rule, in the order of writing.
         told: Those of objects that exist.
         complete: Every wanted object exists, or somebody else's stands in its place, which is a finding of its own.
+        missing: Some wanted object is not there, as far as its cluster could be read.
         installed: The version that runs, empty where none does.
         live: The live objects, for the author's own status.
     """
@@ -35,6 +36,7 @@ class Assessment:
     healths: tuple[Health, ...]
     told: tuple[Health, ...]
     complete: bool
+    missing: bool
     installed: str
     live: Mapping[Ref, Json]
 
@@ -86,8 +88,10 @@ def assess(
     healths = tuple(health for _, health in found if health)
     told = tuple(health for ref, health in found if health and ref in objects)
     complete = wanted is not None and all(item.ref in known for item in items)
+    seen = {PLATFORM, *(cluster for cluster, read in snapshot.reads.items() if isinstance(read, Content))}
+    missing = wanted is None or any(item.ref not in known and item.ref.cluster in seen for item in items)
     installed = next((health.installed for health in healths if health.installed), "")
-    return Assessment(healths=healths, told=told, complete=complete, installed=installed, live=live)
+    return Assessment(healths=healths, told=told, complete=complete, missing=missing, installed=installed, live=live)
 
 
 def _health(

@@ -12,6 +12,7 @@ __all__ = [
     "Invalid",
     "NotFound",
     "PortError",
+    "ServerError",
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
@@ -89,5 +90,12 @@ class TooManyRequests(PortError):
         self.retry_after = retry_after
 
 
+class ServerError(PortError):
+    """An answer that is an error, 500, or that nobody can make sense of: the server is there, and what it says counts.
+
+    A write may have happened all the same.
+    """
+
+
 class Unavailable(PortError):
-    """5xx, a time-out or no connection; a write may have happened all the same."""
+    """No answer: a time-out, no connection, or 502, 503, 504; a write may have happened all the same."""

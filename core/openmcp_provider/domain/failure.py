@@ -3,12 +3,14 @@
 from typing import Any
 
 from openmcp_provider.domain import standing
+from openmcp_provider.domain.answers import denied_by_rights, explained, quoted
 from openmcp_provider.domain.conditions import UNKNOWN, Condition, Finding
-from openmcp_provider.domain.desired import access_of
-from openmcp_provider.domain.errors import Forbidden, Invalid, Unauthorized
+from openmcp_provider.domain.desired import Access, access_of
+from openmcp_provider.domain.errors import NotFound, PortError, Unauthorized, Unavailable
+from openmcp_provider.domain.items import COPY_CONDITIONS
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM
-from openmcp_provider.domain.plan import Done, Failed, ReadCluster, ReadKubeconfig, ReadPlane, Step
+from openmcp_provider.domain.plan import Apply, Create, Done, Failed, ReadCluster, ReadKubeconfig, ReadPlane, Step
 from openmcp_provider.domain.snapshot import Snapshot
 from openmcp_provider.provider import Provider
 
@@ -17,16 +19,18 @@ __all__ = ["finding_of"]
 
 def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outcome: Done | Failed) -> Finding | None:
     """Return what a failed step is to the tenant; None where none failed, or where the next pass mends it unsaid."""
-    if isinstance(outcome, Done) or outcome.error.retried_silently:
+    if isinstance(outcome, Done):
         return None
     step, error = outcome.step, outcome.error
+    # What is made new meets no object that went meanwhile: its kind is not served, or its namespace is not there.
+    if error.retried_silently and not (isinstance(error, NotFound) and isinstance(step, (Apply, Create))):
+        return None
     metadata = snapshot.instance["metadata"]
     home = tenant_namespace(metadata["name"], metadata["namespace"])
     cluster = _cluster(step)
     for asked in access_of(provider, metadata["name"], metadata["namespace"], home):
-        if asked.cluster.id == cluster and not isinstance(error, Invalid):
-            reason = {Unauthorized: "CredentialsExpired", Forbidden: "Forbidden"}.get(type(error), "Unreachable")
-            return standing.unreachable(snapshot, asked, reason)
+        if asked.cluster.id == cluster:
+            return _abroad(snapshot, asked, step, error)
     what = _what(step)
     where = (
         "the onboarding cluster"
@@ -42,6 +46,26 @@ def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outco
     return Finding(
         condition=Condition("Installed", UNKNOWN, f"Write{error.reason}", message), message=message, keeps_ready=True
     )
+
+
+def _abroad(snapshot: Snapshot[Any, Any], asked: Access, step: Step, error: PortError) -> Finding:
+    """Return what a step that failed on a tenant cluster is; only silence means that the cluster cannot be reached."""
+    if isinstance(error, (Unauthorized, Unavailable)):
+        reason = "CredentialsExpired" if isinstance(error, Unauthorized) else "Unreachable"
+        return standing.unreachable(snapshot, asked, reason)
+    ref = None if isinstance(step, (ReadCluster, ReadPlane)) else step.ref
+    words = quoted(error.reason, error.message, secret=ref is not None and ref.kind == "Secret")
+    if denied_by_rights(error):
+        message = (
+            f"{standing.target_of(snapshot, asked)} denies the provider a right that it needs: {_what(step)} failed "
+            f"{words}. Ask the platform operator [AccessRequest {standing.metadata_path(asked.access)}]."
+        )
+        message = message[0].upper() + message[1:]
+        return standing.access_finding("Forbidden", message, keeps_ready=True, event="ControlPlaneForbidden")
+    message = f"{_what(step)} on the {asked.cluster.title} failed {words}. {explained(error, asked.cluster.title)}"
+    told_by = COPY_CONDITIONS[ref.kind][0] if ref is not None and ref.kind in COPY_CONDITIONS else "Installed"
+    condition = Condition(told_by, UNKNOWN, f"Write{error.reason}", message)
+    return Finding(condition=condition, message=message, keeps_ready=True)
 
 
 def _cluster(step: Step) -> str:

@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 
 from openmcp_provider.domain import access, standing
 from openmcp_provider.domain.compare import difference
-from openmcp_provider.domain.conditions import FALSE, Condition, Finding
+from openmcp_provider.domain.conditions import FALSE, UNKNOWN, Condition, Finding
 from openmcp_provider.domain.copies import Sealed, Source, apart, unusable
 from openmcp_provider.domain.desired import Desired, Wanted
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.kinds import rule_for
-from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting
+from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting, dig
 from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, owns_beyond, without_emptied
 from openmcp_provider.domain.plan import Apply, Create, Delete, Patch, ReadCluster, TakeOver
-from openmcp_provider.domain.snapshot import Content, NotRead, Snapshot, Unreachable
+from openmcp_provider.domain.snapshot import Content, NotRead, Refused, Snapshot, Unreachable
 
 __all__ = ["COPY_CONDITIONS", "settle"]
 
@@ -28,6 +28,10 @@ COPY_CONDITIONS: Mapping[str, tuple[str, str, str]] = {
     "ConfigMap": ("ConfigMapsReady", "ConfigMap", "ConfigMap"),
 }
 """By the kind of a copy: the condition, how its reasons begin, and what people call it."""
+
+
+_SOON = timedelta(seconds=1)
+"""How long a server may take to serve a kind that was defined just now."""
 
 
 def settle(owner: Owner, snapshot: Snapshot[S, C], wanted: Desired, poll: timedelta, draft: Draft) -> None:
@@ -65,9 +69,12 @@ def _look_around(owner: Owner, snapshot: Snapshot[S, C], wanted: Desired, poll: 
         if isinstance(read, NotRead) or (isinstance(read, Content) and sweep and not read.swept):
             draft.steps.append(ReadCluster(cluster=cluster, sweep=sweep, why="nobody looked yet"))
             draft.known = False
-        elif isinstance(read, Unreachable):
+        elif isinstance(read, (Unreachable, Refused)):
             due = access.retry_at(snapshot, cluster, read)
-            draft.do_at(due, ReadCluster(cluster=cluster, why="it did not answer the last time"))
+            draft.do_at(due, ReadCluster(cluster=cluster, why="it could not be read the last time"))
+        elif waits := [item for item in wanted.items if item.ref.cluster == cluster and _unserved(item, read)]:
+            due = read.at + _patience(snapshot, wanted, waits[0], read)
+            draft.do_at(due, ReadCluster(cluster=cluster, why=f"it did not serve {waits[0].ref.kind}"))
         elif poll > timedelta(0):
             draft.do_at(read.at + poll, ReadCluster(cluster=cluster, why="it was last read a poll interval ago"))
 
@@ -75,6 +82,35 @@ def _look_around(owner: Owner, snapshot: Snapshot[S, C], wanted: Desired, poll: 
 def _swept(snapshot: Snapshot[Any, Any], cluster: str) -> bool:
     read = snapshot.read(cluster)
     return isinstance(read, Content) and read.swept
+
+
+def _unserved(item: Wanted, read: Content) -> bool:
+    return (item.ref.api_version, item.ref.kind) in read.unserved
+
+
+def _definition(item: Wanted, wanted: Desired) -> Wanted | None:
+    """Return the CustomResourceDefinition of an item's kind, if that is an item too."""
+    group = item.ref.api_version.rpartition("/")[0]
+    return next(
+        (
+            other
+            for other in wanted.items
+            if other.ref.cluster == item.ref.cluster
+            and other.ref.kind == "CustomResourceDefinition"
+            and (dig(other.manifest, "spec", "group"), dig(other.manifest, "spec", "names", "kind"))
+            == (group, item.ref.kind)
+        ),
+        None,
+    )
+
+
+def _patience(snapshot: Snapshot[Any, Any], wanted: Desired, item: Wanted, read: Content) -> timedelta:
+    """Return how long after a read to look again whether a kind is served: soon after its definition was written."""
+    definition = _definition(item, wanted)
+    live = snapshot.objects().get(definition.ref) if definition else None
+    if live is None or live.applied is None:
+        return access.RETRY
+    return min(max(read.at - live.applied, _SOON), access.RETRY)
 
 
 class _Writer:
@@ -101,9 +137,16 @@ class _Writer:
         if isinstance(read, NotRead):
             self.draft.blocked = True
             return
-        if isinstance(read, Unreachable):
+        if isinstance(read, (Unreachable, Refused)):
             found = next(asked for asked in self.wanted.access if asked.cluster.id == item.ref.cluster)
-            self.draft.find(standing.unreachable(self.snapshot, found, read.reason))
+            self.draft.find(
+                standing.refused(self.snapshot, found, read, _told_by(item))
+                if isinstance(read, Refused)
+                else standing.unreachable(self.snapshot, found, read.reason)
+            )
+            return
+        if isinstance(read, Content) and _unserved(item, read):
+            self.draft.find(_not_served(item, comes=_definition(item, self.wanted) is not None))
             return
         live = self.objects.get(item.ref)
         if live is not None and not self.owner.may_write(item.ref, live):
@@ -264,6 +307,19 @@ def _going(item: Wanted, *, held: bool) -> Finding:
     message = f"{item.ref} is being deleted by somebody. It is created again once it is gone."
     message += "" if held else " Nothing to do."
     return Finding(condition=Condition(_told_by(item), FALSE, "BeingDeleted", message), message=message, error=False)
+
+
+def _not_served(item: Wanted, *, comes: bool) -> Finding:
+    kind = f"{item.ref.kind} ({item.ref.api_version})"
+    if comes:
+        message = f"Waiting for the control plane to serve {kind}, which was just defined there. Nothing to do."
+    else:
+        message = (
+            f"{item.ref} cannot be written: the control plane does not serve {kind}. It is tried again by itself; if "
+            "this stays, ask the platform operator."
+        )
+    condition = Condition(_told_by(item), UNKNOWN, "KindNotServed", message)
+    return Finding(condition=condition, message=message, error=not comes, keeps_ready=True)
 
 
 def _held(ref: Ref) -> Finding:

@@ -6,7 +6,7 @@ keeping words where nothing did.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -90,6 +90,8 @@ def report(
     met one of the ordinary conflicts that the next pass mends.
     """
     failure = finding_of(provider, snapshot, outcome)
+    if isinstance(outcome, Failed):  # what was not written changes nothing of what runs
+        plan = replace(plan, steps=plan.steps[: plan.steps.index(outcome.step)])
     findings = (*plan.findings, failure) if failure else plan.findings
     if deleting(snapshot.instance):
         return _report_deletion(provider, snapshot, plan, findings, now)
@@ -161,7 +163,7 @@ def _verdict(
             return None  # what failed is being mended by what was just written: the next pass sees how that does
         moving = health if health and not health.error else _changing(provider, snapshot, view)
         return _said(major or moving, findings)
-    sound = view.health.complete and all(item.state == "Ready" or item.keeps_ready for item in view.health.healths)
+    sound = not view.health.missing and all(item.state == "Ready" or item.keeps_ready for item in view.health.healths)
     lead = major or health
     if lead is None and view.health.complete:
         message = view.health.message or _ready_message(provider, snapshot, view)

@@ -21,6 +21,7 @@ __all__ = [
     "Missing",
     "NotRead",
     "Plane",
+    "Refused",
     "Snapshot",
     "Unreachable",
     "Valid",
@@ -94,6 +95,15 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """The cluster answered a read with an error: the kind of error, when, and the words, which name what was asked."""
+
+    reason: str
+    at: datetime
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Guarded:
     """An object of a guard kind that blocks deletion, with a word on why it may never go by itself."""
 
@@ -108,6 +118,7 @@ class Content:
     Attributes:
         at: When the read began.
         objects: The objects found that are, or may be, ours.
+        unserved: Kinds that may be ours and that the cluster does not serve, by API version and kind.
         swept: Whether objects without mark, of older programs, were looked for.
         guarded: Objects that block deletion; None = not looked for.
         unlisted: Guard kinds that could not be listed, with the reason: never the same as none.
@@ -116,6 +127,7 @@ class Content:
 
     at: datetime
     objects: Mapping[Ref, Live] = field(default_factory=dict)
+    unserved: frozenset[tuple[str, str]] = frozenset()
     swept: bool = False
     guarded: tuple[Guarded, ...] | None = None
     unlisted: tuple[str, ...] = ()
@@ -161,10 +173,10 @@ class Snapshot(Generic[S, C]):
     kubeconfigs: Mapping[str, Kubeconfig] = field(default_factory=dict)
     sources: Mapping[tuple[str, str], Source] = field(default_factory=dict)
     live: Mapping[Ref, Live] = field(default_factory=dict)
-    reads: Mapping[str, NotRead | Unreachable | Content] = field(default_factory=dict)
+    reads: Mapping[str, NotRead | Unreachable | Refused | Content] = field(default_factory=dict)
     planes: Mapping[str, Plane] = field(default_factory=dict)
 
-    def read(self, cluster: str) -> NotRead | Unreachable | Content:
+    def read(self, cluster: str) -> NotRead | Unreachable | Refused | Content:
         """Return the last read of a cluster."""
         return self.reads.get(cluster, NotRead())
 

@@ -8,11 +8,12 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, TypeVar
 
-from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Finding
+from openmcp_provider.domain.answers import quoted
+from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition, Finding
 from openmcp_provider.domain.desired import Access
 from openmcp_provider.domain.names import shorten
 from openmcp_provider.domain.objects import Json, Ref, deleting, dig, generation, labels, uid
-from openmcp_provider.domain.snapshot import Kubeconfig, Snapshot
+from openmcp_provider.domain.snapshot import Kubeconfig, Refused, Snapshot
 from openmcp_provider.provider import Provider
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "kubeconfig_ref",
     "metadata_path",
     "ours",
+    "refused",
     "request_of",
     "stage_of",
     "target_of",
@@ -214,6 +216,18 @@ def unreachable(snapshot: Snapshot[Any, Any], wanted: Access, reason: str) -> Fi
     return access_finding(
         "Unreachable", message[0].upper() + message[1:], keeps_ready=True, event="ControlPlaneUnreachable"
     )
+
+
+def refused(snapshot: Snapshot[Any, Any], wanted: Access, read: Refused, told_by: str = "Installed") -> Finding:
+    """Return the finding that a tenant cluster answers a read with an error, told by some condition."""
+    target = target_of(snapshot, wanted)
+    message = (
+        f"{target[0].upper()}{target[1:]} answers with an error {quoted(read.reason, read.why, secret=False)}. It is "
+        "tried again by itself; if this stays, ask the platform operator "
+        f"[AccessRequest {metadata_path(wanted.access)}]."
+    )
+    condition = Condition(told_by, UNKNOWN, f"Read{read.reason}", message)
+    return Finding(condition=condition, message=message, keeps_ready=True)
 
 
 def granted(wanted: Access) -> Condition:

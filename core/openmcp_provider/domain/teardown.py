@@ -44,7 +44,7 @@ from openmcp_provider.domain.objects import (
 from openmcp_provider.domain.ownership import ON_DELETE, Live, Owner
 from openmcp_provider.domain.plan import Delete, Patch, Plan, ReadCluster, ReadKubeconfig, ReadPlane
 from openmcp_provider.domain.rules import ReleaseRule
-from openmcp_provider.domain.snapshot import Content, Snapshot, Unreachable
+from openmcp_provider.domain.snapshot import Content, Refused, Snapshot, Unreachable
 from openmcp_provider.domain.standing import Stage
 from openmcp_provider.provider import Provider
 
@@ -246,8 +246,12 @@ class _Teardown:
             verify=verify,
             why="deletion needs a fresh look",
         )
-        if isinstance(read, Unreachable):
-            self.draft.find(standing.unreachable(self.snapshot, asked, read.reason))
+        if isinstance(read, (Unreachable, Refused)):
+            self.draft.find(
+                standing.refused(self.snapshot, asked, read)
+                if isinstance(read, Refused)
+                else standing.unreachable(self.snapshot, asked, read.reason)
+            )
             self._again(step, access.retry_at(self.snapshot, cluster, read), timedelta(0))
             self._ask_after(asked)
             return _Way.SHUT

@@ -30,7 +30,6 @@ from openmcp_provider.ports import (
     Cluster,
     ClusterFactory,
     Conflict,
-    Forbidden,
     Invalid,
     NotFound,
     PortError,
@@ -150,14 +149,14 @@ class Executor(Generic[S, C]):
             raise
 
     def _remember(self, work: Pass[S, C], where: str, error: PortError) -> None:
-        """Remember that a tenant cluster did not answer, so that it is left alone for a while."""
-        if where not in {PLATFORM, ONBOARDING} and isinstance(error, (Unavailable, Unauthorized, Forbidden)):
+        """Remember that a tenant cluster did not answer or let us in, so that it is left alone for a while."""
+        if where not in {PLATFORM, ONBOARDING} and isinstance(error, (Unavailable, Unauthorized)):
             work.reads.clusters[where] = refusal(error, self._clock.now())
 
     async def _perform(self, work: Pass[S, C], step: Step) -> None:
         match step:
             case ReadKubeconfig():
-                await self._read_kubeconfig(work, step)
+                await self._keep_kubeconfig(work, step.cluster, step.ref.name, step.grant)
             case ReadCluster():
                 await self._read_cluster(work, step)
             case ReadPlane():
@@ -183,33 +182,32 @@ class Executor(Generic[S, C]):
         if known is not None:
             return known
         kubeconfig = work.snapshot.kubeconfigs[where]
-        home = tenant_namespace(work.owner.name, work.owner.namespace)
-        secret = await self._platform.get(SECRETS, kubeconfig.name, home)
-        _, content = kubeconfig_of(secret, kubeconfig.name, kubeconfig.grant, self._clock.now())
-        try:
-            return self._tenants.put(key, self._factory.connect(content))
-        except ValueError as error:
-            raise Unavailable(str(error)) from None
+        await self._keep_kubeconfig(work, where, kubeconfig.name, kubeconfig.grant)
+        made = self._tenants.get(key)
+        if made is None:
+            raise Conflict(f"the kubeconfig in Secret {kubeconfig.name} can no longer be used")
+        return made
 
-    async def _read_kubeconfig(self, work: Pass[S, C], step: ReadKubeconfig) -> None:
+    async def _keep_kubeconfig(self, work: Pass[S, C], cluster: str, name: str, grant: str) -> None:
+        """Read a kubeconfig Secret and keep a client made of it; one that is missing or useless is noted as such."""
         try:
-            secret = await self._platform.get(SECRETS, step.ref.name, step.ref.namespace)
+            secret = await self._platform.get(SECRETS, name, tenant_namespace(work.owner.name, work.owner.namespace))
         except NotFound:
             secret = None
-        kept, content = kubeconfig_of(secret, step.ref.name, step.grant, self._clock.now())
-        key = (work.owner.namespace, work.owner.name, step.cluster)
-        before = work.reads.kubeconfigs.get(step.cluster)
+        kept, content = kubeconfig_of(secret, name, grant, self._clock.now())
+        key = (work.owner.namespace, work.owner.name, cluster)
+        before = work.reads.kubeconfigs.get(cluster)
         if kept.usable and (before is None or before.digest != kept.digest or self._tenants.get(key) is None):
             try:
                 self._tenants.put(key, self._factory.connect(content))
             except ValueError as error:
                 kept = replace(kept, usable=False, why=str(error))
-        work.reads.kubeconfigs[step.cluster] = kept
+        work.reads.kubeconfigs[cluster] = kept
 
     async def _read_cluster(self, work: Pass[S, C], step: ReadCluster) -> None:
         began = self._clock.now()
+        cluster = await self._cluster(work, step.cluster)
         try:
-            cluster = await self._cluster(work, step.cluster)
             content = await read_cluster(self._provider, work.owner, cluster, step, began)
         except PortError as error:
             if step.cluster == PLATFORM:

@@ -11,13 +11,15 @@ from openmcp_provider.domain.desired import access_of
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, dig, ref_of
 from openmcp_provider.domain.ownership import Owner, marks, observe
 from openmcp_provider.domain.plan import ReadCluster
-from openmcp_provider.domain.snapshot import Content, Guarded, Kubeconfig, Plane, Snapshot, Unreachable
+from openmcp_provider.domain.snapshot import Content, Guarded, Kubeconfig, Plane, Refused, Snapshot, Unreachable
 from openmcp_provider.ports import (
     Cluster,
     Forbidden,
+    Invalid,
     NotFound,
     PortError,
     Resource,
+    ServerError,
     Unauthorized,
     Unavailable,
 )
@@ -35,11 +37,25 @@ HINTED = 10
 SUSPENDED = "suspended: resume it, else it never goes"
 
 
-def refusal(error: PortError, now: datetime) -> Unreachable:
-    """Return what an error of a tenant cluster is remembered as."""
+def refusal(error: PortError, now: datetime) -> Unreachable | Refused:
+    """Return what an error of a tenant cluster is remembered as: only silence means that it cannot be reached."""
     if isinstance(error, Unauthorized):
         return Unreachable("CredentialsExpired", now)
-    return Unreachable("Forbidden" if isinstance(error, Forbidden) else "Unreachable", now)
+    if isinstance(error, Forbidden):
+        return Unreachable("Forbidden", now, error.message)
+    if isinstance(error, Unavailable):
+        return Unreachable("Unreachable", now)
+    return Refused(error.reason, now, error.message)
+
+
+def name_of(resource: Resource) -> str:
+    """Return what people call a kind: its plural and group."""
+    return f"{resource.plural}.{group_of(resource.api_version)}".rstrip(".")
+
+
+def group_of(api_version: str) -> str:
+    """Return the group of an API version, empty for the core's."""
+    return api_version.rpartition("/")[0]
 
 
 async def every(
@@ -53,14 +69,18 @@ async def every(
     """Return a whole list, page by page.
 
     Raises:
-        PortError: as the port says.
+        PortError: as the port says; the message names the kind, and says no more of Secrets.
     """
     items: list[Json] = []
     token = ""
     while True:
-        page = await cluster.list(
-            resource, namespace=namespace, labels=labels, token=token, metadata_only=metadata_only
-        )
+        try:
+            page = await cluster.list(
+                resource, namespace=namespace, labels=labels, token=token, metadata_only=metadata_only
+            )
+        except (ServerError, Invalid, NotFound, Forbidden) as error:
+            words = "" if resource.kind == "Secret" or not error.message else f": {error.message}"
+            raise type(error)(f"list of {name_of(resource)}{words}") from error
         items.extend(page.items)
         token = page.token
         if not token:
@@ -150,19 +170,47 @@ async def read_cluster(
     """
     resources = Resources(provider)
     objects = {}
+    unserved = set()
     if step.cluster != PLATFORM:
         labels = marks(provider.edition, owner.name, owner.namespace, step.cluster)
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         for owned in provider.owns:
-            if owned.cluster == step.cluster:
-                for item in await every(cluster, resources.kind(owned.api_version, owned.kind), labels=selector):
-                    objects[ref_of(step.cluster, item)] = observe(item, provider.edition.field_manager)
+            if owned.cluster != step.cluster:
+                continue
+            try:
+                items = await every(cluster, resources.kind(owned.api_version, owned.kind), labels=selector)
+            except NotFound:
+                if await _discovered(cluster, owned.api_version, owned.kind) is not None:
+                    raise  # it is there, perhaps in another version: what is ours of it cannot be told
+                unserved.add((owned.api_version, owned.kind))
+                continue
+            for item in items:
+                objects[ref_of(step.cluster, item)] = observe(item, provider.edition.field_manager)
     if step.sweep:
         for ref, item in await _unmarked(provider, owner, cluster, step.cluster, resources):
             objects.setdefault(ref, observe(item, provider.edition.field_manager))
     guarded, unlisted = await _guards(provider, cluster, step) if step.guards else (None, ())
-    leftovers = await _leftovers(provider, cluster, step, resources) if step.verify else None
-    return Content(at=now, objects=objects, swept=step.sweep, guarded=guarded, unlisted=unlisted, leftovers=leftovers)
+    leftovers = await _leftovers(provider, cluster, step) if step.verify else None
+    return Content(
+        at=now,
+        objects=objects,
+        unserved=frozenset(unserved),
+        swept=step.sweep,
+        guarded=guarded,
+        unlisted=unlisted,
+        leftovers=leftovers,
+    )
+
+
+async def _discovered(cluster: Cluster, api_version: str, kind: str) -> Resource | None:
+    """Return a kind as the server serves it, None if it does not: the only proof that there is nothing of it.
+
+    Discovery shows the group's preferred version; the plural is the same in all.
+    """
+    for resource in await cluster.served(group_of(api_version)):
+        if resource.kind == kind:
+            return resource._replace(api_version=api_version)
+    return None
 
 
 async def _unmarked(
@@ -192,17 +240,22 @@ async def _guards(
     for guard in provider.guards:
         if guard.cluster != step.cluster:
             continue
-        for resource in await cluster.served(guard.group):
+        try:
+            served = await cluster.served(guard.group)
+        except (Unauthorized, Unavailable):
+            raise
+        except PortError:
+            unlisted.append(f"kinds of {guard.group}")
+            continue
+        for resource in served:
             if guard.kinds and resource.kind not in guard.kinds:
                 continue
             try:
                 items = await every(cluster, resource, metadata_only=True)
-            except NotFound:
-                continue
             except (Unauthorized, Unavailable):
                 raise
-            except PortError:
-                unlisted.append(f"{resource.plural}.{guard.group}")
+            except PortError:  # also NotFound: discovery said that it is served
+                unlisted.append(name_of(resource))
             else:
                 found.extend((resource, item) for item in items)
     return await _hinted(cluster, step.cluster, found), tuple(unlisted)
@@ -218,20 +271,26 @@ async def _hinted(cluster: Cluster, where: str, found: Sequence[tuple[Resource, 
     )
     guarded = []
     for at, (ref, resource) in enumerate(refs):
-        whole = await look_up(cluster, resource, ref.name, ref.namespace) if at < HINTED else None
+        try:
+            whole = await look_up(cluster, resource, ref.name, ref.namespace) if at < HINTED else None
+        except (Forbidden, ServerError):
+            whole = None  # it blocks whether or not it can be looked at closely
         guarded.append(Guarded(ref, SUSPENDED if dig(whole, "spec", "suspend") is True else ""))
     return tuple(guarded)
 
 
-async def _leftovers(
-    provider: Provider[S, C], cluster: Cluster, step: ReadCluster, resources: Resources
-) -> tuple[Ref, ...]:
-    """Return the residues that are still there."""
+async def _leftovers(provider: Provider[S, C], cluster: Cluster, step: ReadCluster) -> tuple[Ref, ...]:
+    """Return the residues that are still there.
+
+    Their plurals come from discovery: asked for under a wrong one, everything would be gone.
+    """
     left = []
     for residue in provider.residues:
         if residue.cluster != step.cluster:
             continue
-        resource = resources.kind(residue.api_version, residue.kind)
+        resource = await _discovered(cluster, residue.api_version, residue.kind)
+        if resource is None:
+            continue
         prefix, star, _ = residue.name.partition("*")
         ref = Ref(step.cluster, residue.api_version, residue.kind, prefix, residue.namespace)
         if not star:

@@ -53,7 +53,6 @@ class Resources:
         known = [ACCESS_REQUESTS, CLUSTER_REQUESTS, CLUSTERS, EVENTS, NAMESPACES, SECRETS, CONFIG_MAPS]
         known += [instances(provider.edition), provider_configs(provider.edition)]
         known += [Resource(owned.api_version, owned.kind, owned.plural) for owned in provider.owns]
-        known += [_guess(residue.api_version, residue.kind) for residue in provider.residues]
         self._known = {(item.api_version, item.kind): item for item in reversed(known)}
 
     def of(self, ref: Ref) -> Resource:
@@ -67,8 +66,3 @@ class Resources:
     def kind(self, api_version: str, kind: str) -> Resource:
         """Return the resource of a kind."""
         return self._known[api_version, kind]
-
-
-def _guess(api_version: str, kind: str) -> Resource:
-    """Return the resource of a kind that is only read: the plural of all built-in kinds that could be meant."""
-    return Resource(api_version, kind, kind.lower() + "s")

@@ -16,6 +16,7 @@ from openmcp_provider.domain.snapshot import (
     Missing,
     NotRead,
     Plane,
+    Refused,
     Snapshot,
     Unreachable,
     Valid,
@@ -41,7 +42,7 @@ class Reads:
         met: Objects that hold a name which was thought free.
     """
 
-    clusters: dict[str, NotRead | Unreachable | Content] = field(default_factory=dict)
+    clusters: dict[str, NotRead | Unreachable | Refused | Content] = field(default_factory=dict)
     kubeconfigs: dict[str, Kubeconfig] = field(default_factory=dict)
     planes: dict[str, Plane] = field(default_factory=dict)
     met: dict[Ref, Live] = field(default_factory=dict)
