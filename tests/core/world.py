@@ -82,6 +82,7 @@ class World:
         self.met: set[Ref] = set()
         self.guarded: tuple[Guarded, ...] = ()
         self.unlisted: tuple[str, ...] = ()
+        self.unserved: set[tuple[str, str]] = set()
         self.leftovers: tuple[Ref, ...] = ()
         self.cluster_exists = True
         self.fail: dict[type, PortError] = {}
@@ -294,6 +295,8 @@ class World:
     def _write(self, step: Create | Apply | TakeOver | Patch | Delete) -> None:  # noqa: C901 - one case a kind of step
         ref = step.ref
         live = self.objects.get(ref)
+        if (ref.api_version, ref.kind) in self.unserved:
+            raise NotFound("the server could not find the requested resource")
         match step:
             case Create(exists_ok=ok):
                 if live is None:
@@ -416,6 +419,11 @@ class World:
         self.reads[step.cluster] = Content(
             at=self.now,
             objects=found,
+            unserved=frozenset(
+                owned[1:3]
+                for owned in self.provider.owns
+                if owned.cluster == step.cluster and owned[1:3] in self.unserved
+            ),
             swept=step.sweep,
             guarded=self.guarded if step.guards else None,
             unlisted=self.unlisted if step.guards else (),

@@ -137,16 +137,9 @@ class _Writer:
         if isinstance(read, NotRead):
             self.draft.blocked = True
             return
-        if isinstance(read, (Unreachable, Refused)):
-            found = next(asked for asked in self.wanted.access if asked.cluster.id == item.ref.cluster)
-            self.draft.find(
-                standing.refused(self.snapshot, found, read, _told_by(item))
-                if isinstance(read, Refused)
-                else standing.unreachable(self.snapshot, found, read.reason)
-            )
-            return
-        if isinstance(read, Content) and _unserved(item, read):
-            self.draft.find(_not_served(item, comes=_definition(item, self.wanted) is not None))
+        trouble = self._trouble(item, read) if read else None
+        if trouble:
+            self.draft.find(trouble)
             return
         live = self.objects.get(item.ref)
         if live is not None and not self.owner.may_write(item.ref, live):
@@ -159,6 +152,17 @@ class _Writer:
             self._copy(item, live)
         else:
             self._item(item, live)
+
+    def _trouble(self, item: Wanted, read: Unreachable | Refused | Content) -> Finding | None:
+        """Return why a tenant cluster cannot take an item now."""
+        asked = next(asked for asked in self.wanted.access if asked.cluster.id == item.ref.cluster)
+        if isinstance(read, Refused):
+            return standing.refused(self.snapshot, asked, read, _told_by(item))
+        if isinstance(read, Unreachable):
+            return standing.unreachable(self.snapshot, asked, read.reason)
+        if _unserved(item, read):
+            return _not_served(item, asked.cluster.title, comes=_definition(item, self.wanted) is not None)
+        return None
 
     def _copy(self, item: Wanted, live: Live | None) -> None:
         source = self.snapshot.sources.get((item.ref.kind, item.source))
@@ -309,13 +313,13 @@ def _going(item: Wanted, *, held: bool) -> Finding:
     return Finding(condition=Condition(_told_by(item), FALSE, "BeingDeleted", message), message=message, error=False)
 
 
-def _not_served(item: Wanted, *, comes: bool) -> Finding:
+def _not_served(item: Wanted, title: str, *, comes: bool) -> Finding:
     kind = f"{item.ref.kind} ({item.ref.api_version})"
     if comes:
-        message = f"Waiting for the control plane to serve {kind}, which was just defined there. Nothing to do."
+        message = f"Waiting for the {title} to serve {kind}, which was just defined there. Nothing to do."
     else:
         message = (
-            f"{item.ref} cannot be written: the control plane does not serve {kind}. It is tried again by itself; if "
+            f"{item.ref} cannot be written: the {title} does not serve {kind}. It is tried again by itself; if "
             "this stays, ask the platform operator."
         )
     condition = Condition(_told_by(item), UNKNOWN, "KindNotServed", message)
