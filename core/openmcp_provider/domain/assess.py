@@ -60,6 +60,12 @@ class Assessment:
             (health.message for health in reversed(self.healths) if health.message and health.state == "Ready"), ""
         )
 
+    @property
+    def unchanged(self) -> tuple[str, ...]:
+        """The types of conditions whose objects are looked at again, while what runs stays as it is."""
+        again = (health for health in self.healths if health.state == "Progressing" and health.keeps_ready)
+        return tuple(condition.type for health in again for condition in health.conditions)
+
     def conditions(self) -> tuple[Condition, ...]:
         """Return the conditions of what exists; of one type that of the most telling health."""
         rank = {"Failed": 0, "Suspended": 1, "Progressing": 2, "Ready": 3}

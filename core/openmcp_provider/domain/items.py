@@ -14,7 +14,7 @@ from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting, dig
-from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, owns_beyond, without_emptied
+from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, Path, owns_beyond, without_emptied
 from openmcp_provider.domain.plan import Apply, Create, Delete, Patch, ReadCluster, TakeOver
 from openmcp_provider.domain.snapshot import Content, NotRead, Refused, Snapshot, Unreachable
 
@@ -173,8 +173,11 @@ class _Writer:
         manifest = {**item.manifest, "type": source.type} if source.type else item.manifest
         if live is not None and (_fixed(source, live)):
             why = "the type of a Secret cannot be changed, nor what is immutable"
-            self.draft.steps.append(Delete(ref=item.ref, uid=live.uid, why=why))
-            self.draft.steps.append(Apply(ref=item.ref, manifest=manifest, sealed=source.sealed, why="it is made anew"))
+            self.draft.steps.append(Delete(ref=item.ref, uid=live.uid, why=why, changes=False))
+            again = "it is created again"
+            self.draft.steps.append(
+                Apply(ref=item.ref, manifest=manifest, sealed=source.sealed, why=again, changes=False)
+            )
         else:
             stale = "data" if live is not None and live.digest != source.sealed.digest else ""
             self._apply(item, manifest, live, source.sealed, stale)
@@ -205,17 +208,19 @@ class _Writer:
             self.draft.steps.append(Apply(ref=item.ref, manifest=manifest, sealed=sealed, why="it does not exist"))
             return
         body = without_emptied(manifest, live)
-        if live.legacy:
-            why = "an older program wrote it"
-            self.draft.steps.append(TakeOver(ref=item.ref, uid=live.uid, why=why))
-            self.draft.steps.append(Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why))
-            return
         owned = {path for path in live.owns or () if not (sealed and path[0] in {"f:data", "f:binaryData"})}
         changed = stale or difference(manifest, live.object)
         beyond = owns_beyond(owned, manifest)
-        if changed or beyond:
+        if live.legacy:
+            why = "an older program wrote it"
+            self.draft.steps.append(TakeOver(ref=item.ref, uid=live.uid, why=why))
+        elif changed or beyond:
             why = f"{changed} is not as wanted" if changed else f"{beyond} is no longer wanted"
-            self.draft.steps.append(Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why))
+        else:
+            return
+        changes = bool(stale and not item.source) or _beside_metadata(manifest, live, owned)
+        step = Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why, changes=changes)
+        self.draft.steps.append(step)
 
     def _namespace(self, item: Wanted) -> None:
         """Make the namespace first, once a pass; one that exists is as good."""
@@ -253,6 +258,13 @@ class _Writer:
         return f"{live.uid} {source.sealed.digest if source and usable else live.digest}"
 
 
+def _beside_metadata(manifest: Json, live: Live, owned: set[Path]) -> bool:
+    """Tell whether anything but metadata differs from what is wanted."""
+    wanted = {key: value for key, value in manifest.items() if key != "metadata"}
+    beyond = owns_beyond((path for path in owned if path[0] != "f:metadata"), manifest)
+    return bool(difference(wanted, live.object) or beyond)
+
+
 def _fixed(source: Source, live: Live) -> bool:
     """Tell whether a live copy can only become what is wanted by being made anew."""
     if source.kind == "Secret" and (live.object.get("type") or "Opaque") != source.type:
@@ -281,7 +293,8 @@ def _prune(owner: Owner, objects: Mapping[Ref, Live], wanted: Desired, draft: Dr
         if rule and rule.release and rule.release.suspended(live.object):
             draft.find(_held(ref))
             continue
-        deletes.append(Delete(ref=ref, uid=live.uid, why="it is no longer wanted"))
+        # A Secret runs nothing; what reads another one instead has another spec, which is a change of its own.
+        deletes.append(Delete(ref=ref, uid=live.uid, why="it is no longer wanted", changes=ref.kind != "Secret"))
     last = [at for at, step in enumerate(draft.steps) if isinstance(step, TakeOver)][-1:] or [len(draft.steps)]
     draft.steps[last[0] : last[0]] = deletes
 

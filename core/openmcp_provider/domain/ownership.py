@@ -22,6 +22,7 @@ __all__ = [
     "WAVE",
     "Live",
     "Owner",
+    "Path",
     "marks",
     "observe",
     "owns_beyond",
@@ -34,6 +35,7 @@ ON_DELETE = "openmcp.cloud/on-delete"
 INPUTS = "openmcp.cloud/inputs"
 
 Path = tuple[str, ...]
+"""Where a field is, as keys of fieldsV1."""
 
 _PARTS = ("data", "binaryData")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # holds the data of a Secret once more

@@ -51,6 +51,7 @@ class Apply:
         uid: Of the object that was seen; empty = none was, and the executor first makes sure that the name is free.
         sealed: The data of a copy.
         why: In words.
+        changes: What runs changes with it: more than metadata, or than the data of a copy that was there.
     """
 
     ref: Ref
@@ -58,6 +59,7 @@ class Apply:
     uid: str = ""
     sealed: Sealed | None = None
     why: str = ""
+    changes: bool = True
 
     def body(self) -> Json:
         """Return the manifest as it is sent, data included."""
@@ -86,11 +88,19 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """DELETE with the uid as precondition, after a live read that it is still the object that was decided about."""
+    """DELETE with the uid as precondition, after a live read that it is still the object that was decided about.
+
+    Attributes:
+        ref: The object.
+        uid: Of the object that was decided about.
+        why: In words.
+        changes: What runs changes with it; not where the same object is created again right after.
+    """
 
     ref: Ref
     uid: str
     why: str = ""
+    changes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +173,14 @@ class Plan:
     def reads(self) -> tuple[Reads, ...]:
         """The steps that change nothing."""
         return tuple(step for step in self.steps if isinstance(step, _READS))
+
+    @property
+    def changes(self) -> bool:
+        """Whether a step changes what runs.
+
+        Access, finalizers, adoption, requests to reconcile and renewed copies do not: Ready stays what it was.
+        """
+        return any(isinstance(step, (Apply, Delete)) and step.changes for step in self.steps)
 
     @property
     def takes_over(self) -> bool:

@@ -86,7 +86,7 @@ def report(
 ) -> Report:
     """Return the status to write and the events to record after a pass.
 
-    Never Ready while the plan wrote something; nothing at all while what decides is still to be read, or when a step
+    Never Ready while a step changes what runs; nothing at all while what decides is still to be read, or when a step
     met one of the ordinary conflicts that the next pass mends.
     """
     failure = finding_of(provider, snapshot, outcome)
@@ -158,9 +158,9 @@ def _verdict(
     major = next((finding for finding in findings if not finding.minor), None)
     health = view.health.lead()
     minor = tuple(finding for finding in findings if finding.minor)
-    if plan.writes:
-        if major is None and health is not None and health.error and not was_ready:
-            return None  # what failed is being mended by what was just written: the next pass sees how that does
+    if plan.writes and major is None and health is not None and health.error and not was_ready:
+        return None  # what was just written may repair what failed: the next pass sees how that does
+    if plan.changes:
         moving = health if health and not health.error else _changing(provider, snapshot, view)
         return _said(major or moving, findings)
     sound = not view.health.missing and all(item.state == "Ready" or item.keeps_ready for item in view.health.healths)
@@ -171,9 +171,10 @@ def _verdict(
     if lead is None:
         return _said(_changing(provider, snapshot, view), findings)
     if lead.keeps_ready and was_ready and sound:
-        return _Verdict(
-            ready=Condition("Ready", TRUE, "ReconcileSuccess", before.get("message", "")), told=(*findings, lead)
-        )
+        ready = Condition("Ready", TRUE, "ReconcileSuccess", before.get("message", ""))
+        if lead.error or major:
+            return _Verdict(ready=ready, told=(*findings, lead))
+        return _Verdict(ready=ready, told=minor, keep=view.health.unchanged)
     if lead.retried and current and before.get("reason") == "ReconcileError":
         words = Condition("Ready", FALSE, "ReconcileError", before.get("message", ""))
         return _Verdict(ready=words, told=minor, keep=(lead.condition.type,))
