@@ -1,6 +1,7 @@
 """A cluster provider of openMCP: makes the clusters, and hands out kubeconfigs for them."""
 
 import base64
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,7 +94,7 @@ class AccessGranter(Actor):
             return self.again(1.0, key)
         new = dig(request, "status", "phase") != "Granted"
         secret = await self._secret(request)
-        if secret is None or self._due(secret) <= 0:
+        if secret is None or not _owns(request, secret) or self._due(secret) <= 0:
             if new:
                 await self.world.pause(script.delays.grant)
             secret = await self._write(request, cluster["name"], secret)
@@ -148,12 +149,18 @@ class AccessGranter(Actor):
             },
         }
         if old is not None:
-            return await self.platform.update(SECRETS, {**old, "data": secret["data"]})
+            with suppress(NotFound):  # a former request's, which the garbage collector took meanwhile
+                return await self._renewed(old, secret)
         try:
             return await self.platform.create(SECRETS, secret)
         except AlreadyExists:  # somebody else's, or one's own, whose answer was lost: the next look sees it
             found = await self.platform.get(SECRETS, secret["metadata"]["name"], metadata["namespace"])
-            return await self.platform.update(SECRETS, {**found, "data": secret["data"]})
+            return await self._renewed(found, secret)
+
+    async def _renewed(self, old: Json, secret: Json) -> Json:
+        """Write new credentials over old ones, owned by the request they are for: the former one's may be collected."""
+        metadata = {**old["metadata"], "ownerReferences": secret["metadata"]["ownerReferences"]}
+        return await self.platform.update(SECRETS, {**old, "metadata": metadata, "data": secret["data"]})
 
     def _due(self, secret: Json) -> float:
         """Return in how many seconds a token is to be renewed; none in it = at once."""
@@ -172,6 +179,11 @@ class AccessGranter(Actor):
 def _concern(request: Json) -> tuple[Any, ...]:
     status = request.get("status") or {}
     return (*seen()(request), status.get("phase"), status.get("observedGeneration"), operation(request))
+
+
+def _owns(request: Json, secret: Json) -> bool:
+    """Tell whether a Secret belongs to a request, and not to a former one of its name."""
+    return any(owner["uid"] == uid(request) for owner in dig(secret, "metadata", "ownerReferences") or ())
 
 
 def _responsible(request: Json) -> bool:
