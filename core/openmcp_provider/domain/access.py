@@ -7,6 +7,7 @@ from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.desired import ACCESS_FINALIZER, Access
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.held import find_held
+from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.names import name_uuid
 from openmcp_provider.domain.objects import PLATFORM, Json, deleting, dig, ref_of, uid
 from openmcp_provider.domain.plan import Create, Delete, Patch, ReadKubeconfig
@@ -167,11 +168,24 @@ def _renew(snapshot: Snapshot[Any, Any], wanted: Access, request: Json, stage: S
 
 
 def _after_refusal(snapshot: Snapshot[Any, Any], wanted: Access, request: Json, draft: Draft) -> None:
-    """Read the kubeconfig again where the tenant cluster refused its token, paced by the last time it was read."""
+    """Read the kubeconfig again where it leads nowhere, for us or for a controller: somebody may have replaced it.
+
+    Paced by the last time that it was read, as long as that goes on.
+    """
     read, kubeconfig = snapshot.read(wanted.cluster.id), snapshot.kubeconfigs[wanted.cluster.id]
-    refused = isinstance(read, Unreachable) and read.reason == "CredentialsExpired" and kubeconfig.read <= read.at
-    if refused:
-        draft.do_at(kubeconfig.read + RETRY, _read(wanted, request, "its credentials were refused"))
+    refused = isinstance(read, Unreachable) and kubeconfig.read <= read.at
+    if refused or _lost_by_controllers(snapshot, kubeconfig):
+        draft.do_at(kubeconfig.read + RETRY, _read(wanted, request, "it does not lead to the cluster any more"))
+
+
+def _lost_by_controllers(snapshot: Snapshot[Any, Any], kubeconfig: Kubeconfig) -> bool:
+    """Tell whether a controller that goes through this kubeconfig says that it does not get there."""
+    for ref, live in snapshot.live.items():
+        rule = rule_for(ref.api_version, ref.kind)
+        release = rule.release if rule else None
+        if release and release.access(live.object) == kubeconfig.name and release.access_lost(live.object):
+            return True
+    return False
 
 
 def retry_at(snapshot: Snapshot[Any, Any], cluster: str, read: Unreachable | Refused) -> datetime:

@@ -6,7 +6,7 @@ them tell; `flux_text` makes foreign words fit for a status.
 
 from collections.abc import Iterator
 
-from openmcp_provider.domain.flux_release import release_health
+from openmcp_provider.domain.flux_release import access_lost, release_health
 from openmcp_provider.domain.flux_source import source_health
 from openmcp_provider.domain.flux_state import (
     POKE,
@@ -117,6 +117,7 @@ HELM_RELEASE = KindRule(
         let_go={"spec": {"suspend": True}},
         describe=_describe,
         failure=_failure,
+        access_lost=access_lost,
     ),
 )
 """A suspended HelmRelease that is deleted leaves its release where it is: both a danger and the way to let go."""

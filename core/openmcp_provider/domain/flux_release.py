@@ -22,7 +22,7 @@ from openmcp_provider.domain.objects import Json, Ref, conditions, dig, generati
 from openmcp_provider.domain.rules import HealthContext
 from openmcp_provider.provider import Health
 
-__all__ = ["release_health"]
+__all__ = ["access_lost", "release_health"]
 
 _ACCESS = "ControlPlaneAccess"
 _WAITING = frozenset({"SourceNotReady", "HealthCheckCanceled"})
@@ -49,7 +49,7 @@ def release_health(ref: Ref, release: Json, context: HealthContext) -> Health:
         return _helm_failed(scene, _Failure(_cause(release), "", rolled_back=False, retried=True))
     health = _progress(scene, release, source)
     # Flux was asked to look again, such as after new credentials: until it did, what runs is as untouched as before.
-    return health._replace(keeps_ready=health.keeps_ready or bool(_access_lost(release)))
+    return health._replace(keeps_ready=health.keeps_ready or bool(access_lost(release)))
 
 
 def _progress(scene: Scene, release: Json, source: Json | None) -> Health:
@@ -86,7 +86,7 @@ def _not_well(scene: Scene, release: Json, source: Json | None, state: ReleaseSt
         return _changing(scene, f"{scene.change}: waiting for another release: {normalise(said)}.")
     if _is_waiting(reason, said, source):
         return _progress(scene, release, source)
-    if lost := _access_lost(release):
+    if lost := access_lost(release):
         return _no_access(scene, lost, normalise(said))
     over = "RetriesExceeded" if _given_up(release, reason) else ""
     rolled_back = bool(over) and reason == "RollbackSucceeded"
@@ -103,12 +103,14 @@ def _is_waiting(reason: str, said: str, source: Json | None) -> bool:
     return reason in _WAITING
 
 
-def _access_lost(release: Json) -> str:
+def access_lost(release: Json) -> str:
     """Return the reason of the condition if Flux cannot work on the control plane at all, else nothing."""
     reason, said = _condition(release, "Ready", "reason"), _condition(release, "Ready", "message")
     if reason in _CONNECTING:
         return access_failure(said) or ("Unreachable" if reason == "RESTClientError" else "")
     # Helm's own words: other failures of an action name addresses too, such as those of a webhook.
+    if "REST client getter" in said:
+        return access_failure(said) or "Unreachable"
     return access_failure(said) if "cluster unreachable" in said.lower() else ""
 
 

@@ -55,6 +55,7 @@ class ReleaseRule:
         let_go: Merge patch that makes a terminating object go without touching the other cluster.
         describe: What stays on the other cluster if it is let go, in words.
         failure: What the controller says about a deletion that does not succeed, empty if nothing.
+        access_lost: Why the controller cannot work on the other cluster at all, empty if it can.
     """
 
     access: Callable[[Json], str]
@@ -63,6 +64,7 @@ class ReleaseRule:
     let_go: Json
     describe: Callable[[Json], str]
     failure: Callable[[Json], str]
+    access_lost: Callable[[Json], str]
 
 
 def _reads_nothing(_: Json) -> tuple[Read, ...]:

@@ -5,6 +5,7 @@ object whose controller uninstalls something from a tenant cluster, goes only wh
 kubeconfig that is there; access goes last.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -323,12 +324,24 @@ class _Teardown:
             why = "its cluster is given up, so its controller must let go without uninstalling"
             self.draft.steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
         else:
+            self._poke(ref, release)
             failure = "" if let_go else release.rule.failure(live.object)
             if failure:
                 self.draft.find(uninstalling(self.provider.title, ref, failure))
             self._delete(ref, live, "the instance is being deleted", PATIENCE if let_go else self._patience(ref, live))
             if not (let_go or failure):
                 self.draft.find(uninstalling(self.provider.title, ref, ""))
+
+    def _poke(self, ref: Ref, release: _Release) -> None:
+        """Have a controller that could not uninstall look again, once for each kubeconfig that was found since."""
+        kubeconfig, rule = self.snapshot.kubeconfigs.get(release.cluster), rule_for(ref.api_version, ref.kind)
+        if kubeconfig is None or not (kubeconfig.usable and rule and release.rule.access_lost(release.live.object)):
+            return
+        token = hashlib.sha256(f"{kubeconfig.uid} {kubeconfig.digest}".encode()).hexdigest()[:8]
+        if rule.poke and annotations(release.live.object).get(rule.poke) != token:
+            body: Json = {"metadata": {"uid": release.live.uid, "annotations": {rule.poke: token}}}
+            why = "it may uninstall through another kubeconfig now"
+            self.draft.steps.append(Patch(ref=ref, uid=release.live.uid, kind="merge", body=body, why=why))
 
     def _delete(self, ref: Ref, live: Live, why: str, patience: timedelta = PATIENCE) -> None:
         if deleting(live.object):
