@@ -11,10 +11,13 @@ import pytest
 
 from openmcp_provider.domain.plan import Plan
 from openmcp_provider.domain.report import Report
-from tests.core import test_deletion, test_held, test_status
+from tests.core import test_access_trouble, test_deletion, test_held, test_status
 from tests.core.world import World
 
 __all__ = ["Told", "everything"]
+
+
+MODULES = (test_status, test_deletion, test_held, test_access_trouble)
 
 
 class Told(NamedTuple):
@@ -43,7 +46,7 @@ def everything() -> Told:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(World, "step", listened)
-        for play in itertools.chain(_plays(test_status), _plays(test_deletion), _plays(test_held)):
+        for play in itertools.chain.from_iterable(map(_plays, MODULES)):
             play()
     return told
 

@@ -83,8 +83,15 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
     elif request is not None and stage is Stage.LEAVING:
         draft.steps.extend(drop_finalizer(request, "it is being deleted; a new one can only follow once it is gone"))
         then = "Access is requested again once it is gone."
-        going = deleting(snapshot.instance)
-        find_held(draft, ref_of(PLATFORM, request), request, then=then, ours=ACCESS_FINALIZER, going=going)
+        find_held(
+            draft,
+            ref_of(PLATFORM, request),
+            request,
+            then=then,
+            ours=ACCESS_FINALIZER,
+            going=deleting(snapshot.instance),
+            keeps_ready=True,
+        )
     elif request is not None and stage is not Stage.FOREIGN:
         draft.steps.extend(_restore(wanted, request))
         if stage is Stage.UNREAD:

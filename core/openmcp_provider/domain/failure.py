@@ -4,9 +4,9 @@ from typing import Any
 
 from openmcp_provider.domain import standing
 from openmcp_provider.domain.answers import denied_by_rights, explained, quoted
-from openmcp_provider.domain.conditions import UNKNOWN, Condition, Finding
-from openmcp_provider.domain.desired import Access, access_of
-from openmcp_provider.domain.errors import NotFound, PortError, Unauthorized, Unavailable
+from openmcp_provider.domain.conditions import FALSE, UNKNOWN, Condition, Finding
+from openmcp_provider.domain.desired import ACCESS_API, Access, access_of
+from openmcp_provider.domain.errors import NotFound, PortError, TooManyRequests, Unauthorized, Unavailable
 from openmcp_provider.domain.items import COPY_CONDITIONS
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM
@@ -22,8 +22,7 @@ def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outco
     if isinstance(outcome, Done):
         return None
     step, error = outcome.step, outcome.error
-    # What is made new meets no object that went meanwhile: its kind is not served, or its namespace is not there.
-    if error.retried_silently and not (isinstance(error, NotFound) and isinstance(step, (Apply, Create))):
+    if error.retried_silently and not _stands_out(step, error):
         return None
     metadata = snapshot.instance["metadata"]
     home = tenant_namespace(metadata["name"], metadata["namespace"])
@@ -43,8 +42,9 @@ def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outco
     message = (
         f"{what} on {where} failed{detail}. It is tried again by itself; if this stays, ask the platform operator."
     )
+    busy = isinstance(error, TooManyRequests)  # ordinary for a moment, so that no event warns of it
     return Finding(
-        condition=Condition("Installed", UNKNOWN, f"Write{error.reason}", message), message=message, keeps_ready=True
+        condition=_condition(step, error, message), message=message, error=not busy, silent=busy, keeps_ready=True
     )
 
 
@@ -66,6 +66,23 @@ def _abroad(snapshot: Snapshot[Any, Any], asked: Access, step: Step, error: Port
     told_by = COPY_CONDITIONS[ref.kind][0] if ref is not None and ref.kind in COPY_CONDITIONS else "Installed"
     condition = Condition(told_by, UNKNOWN, f"Write{error.reason}", message)
     return Finding(condition=condition, message=message, keeps_ready=True)
+
+
+def _stands_out(step: Step, error: PortError) -> bool:
+    """Tell whether what the next pass settles most often is told all the same: the object is not even there.
+
+    What is made new meets no object that went meanwhile: its kind is not served, or its namespace is not there.
+    """
+    if isinstance(error, TooManyRequests):
+        return isinstance(step, Create)
+    return isinstance(error, NotFound) and isinstance(step, (Apply, Create))
+
+
+def _condition(step: Step, error: PortError, message: str) -> Condition:
+    """Return the condition of what the step is about: the access, or else what is installed."""
+    if not isinstance(step, (ReadCluster, ReadPlane)) and step.ref.api_version == ACCESS_API:
+        return Condition(standing.CONDITION, FALSE, f"Write{error.reason}", message)
+    return Condition("Installed", UNKNOWN, f"Write{error.reason}", message)
 
 
 def _cluster(step: Step) -> str:

@@ -23,7 +23,15 @@ _NAMES = 5
 
 
 def find_held(
-    draft: Draft, ref: Ref, obj: Json, *, then: str, ours: str = "", patience: timedelta = PATIENCE, going: bool = True
+    draft: Draft,
+    ref: Ref,
+    obj: Json,
+    *,
+    then: str,
+    ours: str = "",
+    patience: timedelta = PATIENCE,
+    going: bool = True,
+    keeps_ready: bool = False,
 ) -> bool:
     """Note that finalizers hold an object, once that has lasted; tell whether it was noted.
 
@@ -35,6 +43,7 @@ def find_held(
         ours: The finalizer that the next step removes.
         patience: How long the object may take.
         going: Whether the instance itself is being deleted, so that this blocks its deletion.
+        keeps_ready: What runs is not touched by it.
     """
     since = timestamp(dig(obj, "metadata", "deletionTimestamp"))
     left = sorted(name for name in dig(obj, "metadata", "finalizers") or () if name != ours)
@@ -64,6 +73,7 @@ def find_held(
             event=BLOCKED if going else "",
             silent=not alarm,
             reworded=True,
+            keeps_ready=keeps_ready,
         )
     )
     return True

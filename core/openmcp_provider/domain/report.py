@@ -92,7 +92,7 @@ def report(
     failure = finding_of(provider, snapshot, outcome)
     if isinstance(outcome, Failed):  # what was not written changes nothing of what runs
         plan = replace(plan, steps=plan.steps[: plan.steps.index(outcome.step)])
-    findings = (*plan.findings, failure) if failure else plan.findings
+    findings = _with_failure(plan.findings, failure) if failure else plan.findings
     if deleting(snapshot.instance):
         return _report_deletion(provider, snapshot, plan, findings, now)
     major = [finding for finding in findings if not finding.minor]
@@ -101,6 +101,16 @@ def report(
     view = _view(provider, snapshot, now)
     verdict = _verdict(provider, snapshot, plan, view, findings)
     return _told(provider, snapshot, verdict, view, now) if verdict else Report()
+
+
+def _with_failure(findings: tuple[Finding, ...], failure: Finding) -> tuple[Finding, ...]:
+    """Return the findings with a failed step among them: behind what blocks everything, before all that just waits.
+
+    What is not even there cannot be waited for: whether the request for access is, is what the failure tells.
+    """
+    known = tuple(finding for finding in findings if finding.condition.reason != standing.PENDING)
+    blocking = tuple(finding for finding in known if finding.error and finding.blocks)
+    return (*blocking, failure, *(finding for finding in known if finding not in blocking))
 
 
 def _view(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> _View:

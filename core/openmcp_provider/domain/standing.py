@@ -18,6 +18,7 @@ from openmcp_provider.provider import Provider
 
 __all__ = [
     "CONDITION",
+    "PENDING",
     "Stage",
     "access_finding",
     "control_plane_finding",
@@ -41,6 +42,7 @@ S = TypeVar("S")
 C = TypeVar("C")
 
 CONDITION = "ControlPlaneAccess"
+PENDING = "AccessPending"
 
 
 class Stage(Enum):
@@ -168,10 +170,12 @@ def waiting(snapshot: Snapshot[Any, Any], wanted: Access, stage: Stage) -> Findi
         case Stage.BROKEN:
             return _broken(snapshot, wanted, target, where)
         case Stage.ABSENT | Stage.PENDING | Stage.LEAVING:
-            state = "being renewed" if stage is Stage.LEAVING else "Pending"
-            message = f"Waiting for the platform to grant access to {target} (AccessRequest is {state}). Nothing to do."
+            leaving = stage is Stage.LEAVING
+            state = "being deleted, and requested again" if leaving else "Pending"
+            message = f"Waiting for the platform to grant access to {target} (AccessRequest is {state})."
+            message += "" if leaving else " Nothing to do."
             event = "WaitingForControlPlane"
-            return access_finding("AccessPending", message, error=False, keeps_ready=True, event=event)
+            return access_finding(PENDING, message, error=False, keeps_ready=True, event=event)
         case Stage.UNREAD | Stage.GRANTED:
             return None
 
