@@ -5,12 +5,13 @@ It carries plans out the way an executor would, and offers hands to play openMCP
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from openmcp_provider.domain.conditions import Event
+from openmcp_provider.domain.contested import kind_of, sent
 from openmcp_provider.domain.copies import source_of
 from openmcp_provider.domain.desired import ACCESS_API, access_of
 from openmcp_provider.domain.errors import AlreadyExists, Conflict, NotFound, PortError, Unauthorized, Unavailable
@@ -42,10 +43,12 @@ from openmcp_provider.domain.snapshot import (
     NotRead,
     Plane,
     Refused,
+    Sent,
     Snapshot,
     Unreachable,
     Valid,
 )
+from openmcp_provider.domain.status import says_ready
 from openmcp_provider.provider import Problem, Provider
 from openmcp_provider.runtime.reader import refusal
 
@@ -80,6 +83,8 @@ class World:
         self.planes: dict[str, Plane] = {}
         self.dead: dict[str, PortError] = {}
         self.met: set[Ref] = set()
+        self.sent: dict[tuple[Ref, str], Sent] = {}
+        self.policy: Callable[[dict[str, Any]], None] = lambda _: None
         self.guarded: tuple[Guarded, ...] = ()
         self.unlisted: tuple[str, ...] = ()
         self.unserved: set[tuple[str, str]] = set()
@@ -225,6 +230,7 @@ class World:
             live={ref: observe(obj, own) for ref, obj in self._watched()},
             reads=dict(self.reads),
             planes=dict(self.planes),
+            sent=dict(self.sent),
         )
 
     def _watched(self) -> Iterable[tuple[Ref, dict[str, Any]]]:
@@ -290,6 +296,7 @@ class World:
                         self._lost(step.ref.cluster)
                     raise self.dead[step.ref.cluster]
                 self._write(step)
+                self._remember(step)
                 self._fold(step.ref)
 
     def _write(self, step: Create | Apply | TakeOver | Patch | Delete) -> None:  # noqa: C901 - one case a kind of step
@@ -318,6 +325,18 @@ class World:
                 if live["metadata"]["uid"] != step.uid:
                     raise Conflict
                 self._delete(ref)
+
+    def _remember(self, step: Create | Apply | TakeOver | Patch | Delete) -> None:
+        """Let the policy change what was written, and note the answer as the executor does."""
+        found = self.objects.get(step.ref)
+        if found is None:
+            return
+        self.policy(found)
+        if isinstance(step, (Apply, Patch, TakeOver)):
+            key = (step.ref, kind_of(step))
+            ready = self.instance["metadata"]["generation"] if says_ready(self.instance) else 0
+            answer = observe(found, self.provider.edition.field_manager)
+            self.sent[key] = sent(self.sent.get(key), step, answer, self.now, ready=ready)
 
     def _apply(self, step: Apply, live: dict[str, Any] | None) -> None:
         if live is None:

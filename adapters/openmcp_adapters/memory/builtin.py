@@ -322,7 +322,7 @@ BUILT_IN: tuple[Kind, ...] = (
             "v1",
             _struct(
                 spec=_open(
-                    replicas={"type": "integer", "default": 1},
+                    replicas={"type": "integer", "default": 1, OPTIONAL: True},
                     selector=_LEAF,
                     template=_POD_TEMPLATE,
                     strategy=_open(type=_TEXT),

@@ -120,6 +120,10 @@ class MemoryCluster(Cluster):
         self._create(CRDS.resource(), crd)
         return self._store.tables[crd["spec"]["group"], crd["spec"]["names"]["plural"]].kind.resource()
 
+    def admit(self, mutate: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Let a policy make something else of every object that is written, after its fields were counted as owned."""
+        self._writer.keeper.mutate = lambda obj: mutate(clone(obj))
+
     def add_namespace(self, name: str) -> None:
         """Make a namespace, without a request."""
         self._create(NAMESPACES.resource(), {"metadata": {"name": name}})

@@ -38,6 +38,7 @@ class Keeper:
         new_uid: Makes identifiers.
         stored: Is told of every object that was stored.
         erase: Drops an object for good.
+        mutate: What mutating admission policies make of an object that is written.
     """
 
     store: Store
@@ -45,10 +46,11 @@ class Keeper:
     new_uid: Callable[[], str]
     stored: Callable[[Table, dict[str, Any]], None]
     erase: Callable[[Table, Key], dict[str, Any]]
+    mutate: Callable[[dict[str, Any]], dict[str, Any]] = lambda obj: obj
 
     def add(self, table: Table, version: str, obj: dict[str, Any], managed: Managed) -> dict[str, Any]:
         """Store a new object."""
-        kind = table.kind
+        kind, obj = table.kind, self.mutate(obj)
         metadata = {key: value for key, value in obj["metadata"].items() if key not in (*SYSTEM, "resourceVersion")}
         metadata |= {"uid": self.new_uid(), "creationTimestamp": moment(self.now())}
         if kind.counted:
@@ -68,7 +70,7 @@ class Keeper:
     ) -> dict[str, Any]:
         """Store a changed object, or find that nothing changed, or that the last finalizer is gone."""
         before = old["metadata"]
-        key = key_of(old)
+        key, obj = key_of(old), self.mutate(obj)
         if obj["metadata"].get("deletionTimestamp") and not before.get("deletionTimestamp"):
             raise Invalid(f"{table.kind.told(key[1])} is invalid: metadata.deletionTimestamp: field is immutable")
         metadata = {key: value for key, value in obj["metadata"].items() if key not in SYSTEM}

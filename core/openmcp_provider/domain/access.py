@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from openmcp_provider.domain.compare import same
+from openmcp_provider.domain.compare import difference, same
+from openmcp_provider.domain.contested import settled
 from openmcp_provider.domain.desired import ACCESS_FINALIZER, Access
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.held import find_held
@@ -93,7 +94,7 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
             keeps_ready=True,
         )
     elif request is not None and stage is not Stage.FOREIGN:
-        draft.steps.extend(_restore(wanted, request))
+        draft.steps.extend(_restore(snapshot, wanted, request))
         if stage is Stage.UNREAD:
             draft.read_first(_read(wanted, request, "access was granted"))
         elif granted_once(request):
@@ -213,7 +214,7 @@ def _renewal(kubeconfig: Kubeconfig, salt: str) -> datetime | None:
     return kubeconfig.read + max((kubeconfig.expires - kubeconfig.read) / 4, RETRY)
 
 
-def _restore(wanted: Access, request: Json) -> list[Patch]:
+def _restore(snapshot: Snapshot[Any, Any], wanted: Access, request: Json) -> list[Patch]:
     """Return the patches that give an AccessRequest our finalizer and token back.
 
     The finalizer comes first: its patch tests the resourceVersion that was seen, which the other one changes.
@@ -222,13 +223,23 @@ def _restore(wanted: Access, request: Json) -> list[Patch]:
     patches = []
     if ACCESS_FINALIZER not in (dig(request, "metadata", "finalizers") or ()):
         body = finalizer_on(request, ACCESS_FINALIZER)
-        patches.append(Patch(ref=ref, uid=own, kind="json", body=body, why=why))
+        patches.append(Patch(ref=ref, uid=own, kind="json", body=body, why=why, field="metadata.finalizers"))
     token, found = wanted.access["spec"]["token"], dig(request, "spec", "token")
     if not same(found, token) or dig(request, "spec", "oidc") is not None:
         whole = {**dict.fromkeys(found or (), None), **token}  # a merge patch leaves alone what it does not name
         merge: Json = {"metadata": {"uid": own}, "spec": {"token": whole, "oidc": None}}
-        patches.append(Patch(ref=ref, uid=own, kind="merge", body=merge, why=why))
+        step = Patch(ref=ref, uid=own, kind="merge", body=merge, why=why, field=_changed(token, found))
+        if not settled(snapshot, step, {"spec": {"token": token, "oidc": None}}, request):
+            patches.append(step)
     return patches
+
+
+def _changed(token: Json, found: object) -> str:
+    """Return the field of an AccessRequest that is not as it should be."""
+    if same(found, token):
+        return "spec.oidc"
+    below = difference(token, found)
+    return f"spec.token.{below}" if below.strip(".") else "spec.token"
 
 
 def finalizer_on(obj: Json, finalizer: str) -> tuple[Json, ...]:

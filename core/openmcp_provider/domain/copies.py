@@ -17,6 +17,7 @@ DOCKER_CONFIG = "kubernetes.io/dockerconfigjson"
 
 _DOCKER_KEY = ".dockerconfigjson"
 _PARTS = ("data", "binaryData")
+_PLAIN = "stringData"
 
 
 class Sealed:
@@ -104,10 +105,18 @@ def digest_of(obj: Json) -> str:
 
 
 def apart(manifest: Json) -> tuple[Json, Sealed | None]:
-    """Return a manifest without its data, and the data; None where the kind is none whose data is kept out of sight."""
+    """Return a manifest without its data, and the data; None where the kind is none whose data is kept out of sight.
+
+    The data is as a server stores it: `stringData` is part of it, and a key that is null is none.
+    """
     if manifest["kind"] not in {"Secret", "ConfigMap"}:
         return manifest, None
-    return {key: value for key, value in manifest.items() if key not in _PARTS}, _seal(manifest)
+    parts = {
+        part: {key: text for key, text in (manifest.get(part) or {}).items() if text is not None} for part in _PARTS
+    }
+    for key, text in (manifest.get(_PLAIN) or {}).items():
+        parts["data"][key] = base64.b64encode((text or "").encode()).decode()
+    return {key: value for key, value in manifest.items() if key not in {*_PARTS, _PLAIN}}, Sealed(parts)
 
 
 def _seal(obj: Json) -> Sealed:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from openmcp_provider.domain import access, standing
 from openmcp_provider.domain.compare import difference
 from openmcp_provider.domain.conditions import FALSE, UNKNOWN, Condition, Finding
+from openmcp_provider.domain.contested import settled
 from openmcp_provider.domain.copies import Sealed, Source, apart, unusable
 from openmcp_provider.domain.desired import Desired, Wanted
 from openmcp_provider.domain.draft import Draft
@@ -219,8 +220,10 @@ class _Writer:
         else:
             return
         changes = bool(stale and not item.source) or _beside_metadata(manifest, live, owned)
-        step = Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why, changes=changes)
-        self.draft.steps.append(step)
+        field = changed or beyond
+        step = Apply(ref=item.ref, manifest=body, uid=live.uid, sealed=sealed, why=why, changes=changes, field=field)
+        if live.legacy or stale or beyond or not settled(self.snapshot, step, manifest, live.object):
+            self.draft.steps.append(step)
 
     def _namespace(self, item: Wanted) -> None:
         """Make the namespace first, once a pass; one that exists is as good."""

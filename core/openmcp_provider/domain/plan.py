@@ -52,6 +52,7 @@ class Apply:
         sealed: The data of a copy.
         why: In words.
         changes: What runs changes with it: more than metadata, or than the data of a copy that was there.
+        field: The dotted path of a field for which it is sent; empty where the object is missing.
     """
 
     ref: Ref
@@ -60,6 +61,7 @@ class Apply:
     sealed: Sealed | None = None
     why: str = ""
     changes: bool = True
+    field: str = ""
 
     def body(self) -> Json:
         """Return the manifest as it is sent, data included."""
@@ -77,13 +79,14 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """A patch, JSON (with its own tests) or merge."""
+    """A patch, JSON (with its own tests) or merge; `field` is the dotted path of a field for which it is sent."""
 
     ref: Ref
     uid: str
     kind: Literal["json", "merge"]
     body: Json | tuple[Json, ...]
     why: str = ""
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +159,8 @@ class Plan:
         look: When to look again although nothing happened; None = only when something does.
         known: Nothing that decides is still to be read; else nothing is told yet.
         releases: The last step takes our finalizer off the instance.
+        contested: Objects that somebody changes each time we write them: writing them again changes nothing.
+        was_ready: The instance was Ready, at its present generation, before that began.
     """
 
     steps: tuple[Step, ...] = ()
@@ -163,6 +168,8 @@ class Plan:
     look: timedelta | None = None
     known: bool = True
     releases: bool = False
+    contested: frozenset[Ref] = frozenset()
+    was_ready: bool = False
 
     @property
     def writes(self) -> tuple[Writes, ...]:
@@ -178,9 +185,11 @@ class Plan:
     def changes(self) -> bool:
         """Whether a step changes what runs.
 
-        Access, finalizers, adoption, requests to reconcile and renewed copies do not: Ready stays what it was.
+        Access, finalizers, adoption, requests to reconcile and renewed copies do not, nor what somebody changes each
+        time: Ready stays what it was.
         """
-        return any(isinstance(step, (Apply, Delete)) and step.changes for step in self.steps)
+        steps = [step for step in self.steps if isinstance(step, (Apply, Delete)) and step.changes]
+        return any(step.ref not in self.contested for step in steps)
 
     @property
     def takes_over(self) -> bool:

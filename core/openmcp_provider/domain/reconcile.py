@@ -10,6 +10,7 @@ from typing import TypeVar
 from openmcp_provider.domain import access, items, standing
 from openmcp_provider.domain.access import finalizer_on
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
+from openmcp_provider.domain.contested import held_back
 from openmcp_provider.domain.desired import access_of, desired
 from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.names import tenant_namespace
@@ -29,6 +30,14 @@ C = TypeVar("C")
 
 def reconcile(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> Plan:
     """Return what may be done now, as ordered steps, what was found, and when to look again.
+
+    A write that somebody undoes each time is held back.
+    """
+    return held_back(_decide(provider, snapshot, now), snapshot, now)
+
+
+def _decide(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> Plan:
+    """Return the plan as if nobody changed what we write.
 
     Writes nothing while the ProviderConfig or the spec is missing or invalid, no access before the control plane's own
     ClusterRequest exists, and no item before every tenant cluster is granted and its kubeconfig was read.
@@ -143,4 +152,6 @@ def _hold_instance(provider: Provider[S, C], snapshot: Snapshot[S, C], draft: Dr
         ref = ref_of(ONBOARDING, snapshot.instance)
         body = finalizer_on(snapshot.instance, finalizer)
         why = "nothing may be written before deletion can be noticed"
-        draft.steps.append(Patch(ref=ref, uid=uid(snapshot.instance), kind="json", body=body, why=why))
+        draft.steps.append(
+            Patch(ref=ref, uid=uid(snapshot.instance), kind="json", body=body, why=why, field="metadata.finalizers")
+        )

@@ -15,6 +15,7 @@ from openmcp_provider.domain.assess import Assessment, assess
 from openmcp_provider.domain.blocking import cleaning
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Event, Finding, cut
+from openmcp_provider.domain.contested import CONDITION as STABLE
 from openmcp_provider.domain.desired import Desired, desired
 from openmcp_provider.domain.failure import finding_of
 from openmcp_provider.domain.items import COPY_CONDITIONS
@@ -164,13 +165,15 @@ def _verdict(
     """Return what is said of an instance that is not being deleted; None = what was said before stands."""
     before = conditions(snapshot.instance).get("Ready") or {}
     current = before.get("observedGeneration") == generation(snapshot.instance)
-    was_ready = says_ready(snapshot.instance)
+    was_ready = says_ready(snapshot.instance) or plan.was_ready
     major = next((finding for finding in findings if not finding.minor), None)
     health = view.health.lead()
     minor = tuple(finding for finding in findings if finding.minor)
     if plan.writes and major is None and health is not None and health.error and not was_ready:
         return None  # what was just written may repair what failed: the next pass sees how that does
     if plan.changes:
+        if was_ready and (conditions(snapshot.instance).get(STABLE) or {}).get("status") == FALSE:
+            return None  # most likely the write that somebody undoes each time; the next pass sees
         moving = health if health and not health.error else _changing(provider, snapshot, view)
         return _said(major or moving, findings)
     sound = not view.health.missing and all(item.state == "Ready" or item.keeps_ready for item in view.health.healths)
@@ -181,7 +184,8 @@ def _verdict(
     if lead is None:
         return _said(_changing(provider, snapshot, view), findings)
     if lead.keeps_ready and was_ready and sound:
-        ready = Condition("Ready", TRUE, "ReconcileSuccess", before.get("message", ""))
+        said = before.get("message", "") if says_ready(snapshot.instance) else view.health.message
+        ready = Condition("Ready", TRUE, "ReconcileSuccess", said or _ready_message(provider, snapshot, view))
         if lead.error or major:
             return _Verdict(ready=ready, told=(*findings, lead))
         return _Verdict(ready=ready, told=minor, keep=view.health.unchanged)

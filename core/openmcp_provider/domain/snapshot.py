@@ -22,6 +22,7 @@ __all__ = [
     "NotRead",
     "Plane",
     "Refused",
+    "Sent",
     "Snapshot",
     "Unreachable",
     "Valid",
@@ -143,6 +144,29 @@ class Plane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The last write of one kind to one object.
+
+    Attributes:
+        digest: Of what was sent.
+        uid: Of the object that was answered.
+        at: When.
+        times: How many times in a row it did not last: the server answered otherwise, or it had to be sent again.
+        field: For which field, dotted; empty where the object was missing.
+        kept: The object as answered, where that is not what was sent; without data.
+        ready: The generation at which the instance was Ready before the first of these times; 0 = it was not.
+    """
+
+    digest: str
+    uid: str
+    at: datetime
+    times: int
+    field: str = ""
+    kept: Json | None = None
+    ready: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot(Generic[S, C]):
     """What the caches and reads hold for one tenant.
 
@@ -160,6 +184,7 @@ class Snapshot(Generic[S, C]):
         live: Objects on the platform that are ours, or that bear a wanted name.
         reads: The last read of each tenant cluster, by id; under the platform's id the sweep for unmarked objects.
         planes: The last live read of ClusterRequest and Cluster of each tenant cluster, by id.
+        sent: Our last writes, by object and kind of write; those that did their work are soon forgotten.
     """
 
     instance: Json
@@ -175,6 +200,7 @@ class Snapshot(Generic[S, C]):
     live: Mapping[Ref, Live] = field(default_factory=dict)
     reads: Mapping[str, NotRead | Unreachable | Refused | Content] = field(default_factory=dict)
     planes: Mapping[str, Plane] = field(default_factory=dict)
+    sent: Mapping[tuple[Ref, str], Sent] = field(default_factory=dict)
 
     def read(self, cluster: str) -> NotRead | Unreachable | Refused | Content:
         """Return the last read of a cluster."""

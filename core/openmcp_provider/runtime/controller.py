@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from openmcp_provider.domain.compare import same
+from openmcp_provider.domain.contested import recent
 from openmcp_provider.domain.copies import Source, source_of
 from openmcp_provider.domain.desired import ACCESS_API, desired
 from openmcp_provider.domain.errors import NotFound, PortError, TooManyRequests
@@ -256,6 +257,7 @@ class Controller(Generic[S, C]):
         if self._met.get(key, 0.0) < self._ports.clock.monotonic():
             self._met.pop(key, None)
             reads.met.clear()
+        reads.sent = recent(reads.sent, self._ports.clock.now())
         snapshot = self._view.snapshot(key, reads)
         if snapshot is None:
             return

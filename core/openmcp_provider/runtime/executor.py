@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar
 
+from openmcp_provider.domain.contested import Repeatable, kind_of, sent
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, Ref, generation, uid
 from openmcp_provider.domain.ownership import Owner, observe, take_over_patch
@@ -24,6 +25,7 @@ from openmcp_provider.domain.plan import (
 )
 from openmcp_provider.domain.reconcile import owner_of
 from openmcp_provider.domain.snapshot import Content, Snapshot
+from openmcp_provider.domain.status import says_ready
 from openmcp_provider.ports import (
     AlreadyExists,
     Clock,
@@ -250,7 +252,7 @@ class Executor(Generic[S, C]):
                 self._meet(work, step.ref, found)
                 raise AlreadyExists(str(step.ref))
         made = await cluster.apply(resource, step.body(), manager=self._manager, uid=step.uid)
-        self._note(work, step.ref, made)
+        self._sent(work, step, made)
 
     async def _take_over(self, work: Pass[S, C], step: TakeOver) -> None:
         cluster = await self._cluster(work, step.ref.cluster)
@@ -260,17 +262,17 @@ class Executor(Generic[S, C]):
             raise Conflict(str(step.ref))
         body = take_over_patch(found, self._manager)
         if body:
-            await self._send_patch(work, cluster, step.ref, "json", body)
+            await self._send_patch(work, cluster, step, "json", body)
 
     async def _patch(self, work: Pass[S, C], step: Patch) -> None:
         cluster = await self._cluster(work, step.ref.cluster)
-        await self._send_patch(work, cluster, step.ref, step.kind, step.body)
+        await self._send_patch(work, cluster, step, step.kind, step.body)
 
     async def _send_patch(
         self,
         work: Pass[S, C],
         cluster: Cluster,
-        ref: Ref,
+        step: Patch | TakeOver,
         kind: Literal["json", "merge"],
         body: Json | Sequence[Json],
     ) -> None:
@@ -279,14 +281,14 @@ class Executor(Generic[S, C]):
         Raises:
             Conflict: also for a failed ``test``, which a server calls invalid: the object changed since it was read.
         """
-        resource = self._resources.of(ref)
+        ref, resource = step.ref, self._resources.of(step.ref)
         try:
             made = await cluster.patch(resource, ref.name, ref.namespace, kind=kind, body=body, manager=self._manager)
         except Invalid as error:
             if kind == "json":
                 raise Conflict(str(ref)) from error
             raise
-        self._note(work, ref, made)
+        self._sent(work, step, made)
 
     async def _delete(self, work: Pass[S, C], step: Delete) -> None:
         await self._confirm_instance(work)
@@ -340,6 +342,15 @@ class Executor(Generic[S, C]):
             work.reads.met[ref] = live
         elif isinstance(content, Content):
             work.reads.clusters[ref.cluster] = replace(content, objects={**content.objects, ref: live})
+
+    def _sent(self, work: Pass[S, C], step: Repeatable, made: Json) -> None:
+        """Note an own write that may have to be made again."""
+        key = (step.ref, kind_of(step))
+        instance = work.snapshot.instance
+        ready = generation(instance) if says_ready(instance) else 0
+        answer = observe(made, self._manager)
+        work.reads.sent[key] = sent(work.reads.sent.get(key), step, answer, self._clock.now(), ready=ready)
+        self._note(work, step.ref, made)
 
     def _note(self, work: Pass[S, C], ref: Ref, made: Json | None) -> None:
         """Note an own write: caches must see it before the next decision, and a last read has it at once."""

@@ -17,6 +17,7 @@ from openmcp_provider.domain.snapshot import (
     NotRead,
     Plane,
     Refused,
+    Sent,
     Snapshot,
     Unreachable,
     Valid,
@@ -40,12 +41,14 @@ class Reads:
         kubeconfigs: Of each kubeconfig Secret.
         planes: Of each tenant cluster's ClusterRequest and Cluster.
         met: Objects that hold a name which was thought free.
+        sent: Our last writes, by object and kind of write, while they may have to be made again.
     """
 
     clusters: dict[str, NotRead | Unreachable | Refused | Content] = field(default_factory=dict)
     kubeconfigs: dict[str, Kubeconfig] = field(default_factory=dict)
     planes: dict[str, Plane] = field(default_factory=dict)
     met: dict[Ref, Live] = field(default_factory=dict)
+    sent: dict[tuple[Ref, str], Sent] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,7 @@ class View(Generic[S, C]):
             live=self._live(home, reads),
             reads=dict(reads.clusters),
             planes=dict(reads.planes),
+            sent=dict(reads.sent),
         )
 
     def _requested(self, cache: Cache[Json], wanted: Json, reads: Reads) -> Json | None:
