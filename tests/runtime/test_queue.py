@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openmcp_adapters.emulation.loop import VirtualLoop
+from openmcp_provider.ports import TooManyRequests
+from openmcp_provider.runtime.backoff import Backoff
 from openmcp_provider.runtime.queue import Queue
 
 T = TypeVar("T")
@@ -85,10 +87,10 @@ def test_failures_wait_longer_and_longer_up_to_a_limit() -> None:
     """The back-off doubles, is capped, and begins anew once it is forgotten."""
 
     async def story() -> list[float]:
-        queue: Queue[str] = Queue(Fixed(1.0), first=1.0, longest=5.0)
+        queue: Queue[str] = Queue(Fixed(1.0), backoff=Backoff(floor=1.0, ceiling=5.0))
         waits = [queue.add_failed("a") for _ in range(5)]
         queue.forget("a")
-        return [*waits, queue.add_failed("a"), queue.add_failed("b", at_least=7.0)]
+        return [*waits, queue.add_failed("a"), queue.add_failed("b", TooManyRequests("slow down", 7.0))]
 
     assert [1.0, 2.0, 4.0, 5.0, 5.0, 1.0, 7.0] == play(story())
 
@@ -97,7 +99,7 @@ def test_jitter_takes_at_most_half() -> None:
     """Chance shortens a wait, so that a fleet does not come back at once, and never below half."""
 
     async def story() -> float:
-        return Queue[str](Fixed(0.0), first=8.0).add_failed("a")
+        return Queue[str](Fixed(0.0), backoff=Backoff(floor=8.0, ceiling=300.0)).add_failed("a")
 
     assert play(story()) == 4.0
 

@@ -8,6 +8,7 @@ from typing import Any
 from openmcp_adapters.emulation.world import World
 from openmcp_provider.domain.objects import Json, annotations, deleting, dig, generation, labels
 from openmcp_provider.ports import Cluster, NotFound, PortError, Resource
+from openmcp_provider.runtime.backoff import Backoff
 from openmcp_provider.runtime.cache import Cache, Key, Selection
 from openmcp_provider.runtime.queue import Queue
 
@@ -106,7 +107,8 @@ class Actor:
             self.queue.drop(key)
 
     def _new_queue(self) -> Queue[Key]:
-        return Queue(self.world.randomness(f"{self.name} queue"), first=self._first, longest=self._longest)
+        backoff = Backoff(floor=self._first, ceiling=self._longest)
+        return Queue(self.world.randomness(f"{self.name} queue"), backoff=backoff)
 
     async def _dispatch(self, queue: Queue[Key]) -> None:
         while True:

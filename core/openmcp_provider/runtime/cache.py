@@ -11,14 +11,14 @@ from typing import Generic, NamedTuple, TypeVar
 
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.objects import Json
-from openmcp_provider.ports import Clock, Cluster, Expired, PortError, Randomness, Resource, TooManyRequests
+from openmcp_provider.ports import Clock, Cluster, Expired, PortError, Randomness, Resource
+from openmcp_provider.runtime.backoff import Backoff
 
 __all__ = ["Cache", "Key", "Selection"]
 
 T = TypeVar("T")
 
-FIRST_WAIT = 0.5  # seconds
-LONGEST_WAIT = 30.0
+BACKOFF = Backoff(floor=0.5, ceiling=30.0)
 
 
 class Key(NamedTuple):
@@ -83,6 +83,7 @@ class Cache(Generic[T]):
         self._version = ""
         self._sign = clock.monotonic()
         self._failures = 0
+        self._expired = 0  # times in a row without an event in between
 
     def __len__(self) -> int:
         return len(self._values)
@@ -125,19 +126,21 @@ class Cache(Generic[T]):
                 if not self._version:
                     await self._list()
                 await self._watch()
-            except Expired:
+            except Expired as error:
                 self._version = ""
+                # A version that is too old is ordinary, a server that forgets everything is not: listing again and
+                # again would be all that both did.
+                if self._expired:
+                    await self._pause(error, self._expired - 1)
+                self._expired += 1
             except PortError as error:
-                self.failure = error
-                self._failed(error)
-                await self._clock.sleep(self._wait(error))
+                self._failures += 1
+                await self._pause(error, self._failures - 1)
 
-    def _wait(self, error: PortError) -> float:
-        """Return how long to wait after another failure: doubling, half of it by chance, never less than asked for."""
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0**self._failures)
-        self._failures = min(self._failures + 1, 10)
-        asked = error.retry_after or 0.0 if isinstance(error, TooManyRequests) else 0.0
-        return max(asked, longest * (0.5 + 0.5 * self._randomness.random()))
+    async def _pause(self, error: PortError, failures: int) -> None:
+        self.failure = error
+        self._failed(error)
+        await self._clock.sleep(BACKOFF.wait(failures, self._randomness, error))
 
     def _alive(self) -> None:
         self._sign = self._clock.monotonic()
@@ -172,13 +175,14 @@ class Cache(Generic[T]):
         async with aclosing(events):
             async for event in events:
                 self._alive()
+                self._expired = 0
                 self._version = event.object["metadata"]["resourceVersion"]
                 if event.type == "DELETED":
                     self._drop(_key(event.object))
                 elif event.type != "BOOKMARK":
                     self._hold(_key(event.object), event.object)
         if self._clock.monotonic() - began < 1.0:
-            await self._clock.sleep(FIRST_WAIT * (0.5 + 0.5 * self._randomness.random()))
+            await self._clock.sleep(BACKOFF.wait(0, self._randomness))
 
     def _hold(self, key: Key, item: Json) -> None:
         before, after = self._values.get(key), self._keep(item)
@@ -188,7 +192,7 @@ class Cache(Generic[T]):
         self._values[key] = after
         self._names.setdefault(key.namespace, set()).add(key.name)
         self._uids[key] = item["metadata"]["uid"]
-        if not same(before, after):
+        if before != after or not same(before, after):  # most changes are seen by the first, which is fast
             self._changed(key, before, after)
 
     def _drop(self, key: Key) -> None:

@@ -8,8 +8,9 @@ from openmcp_provider.domain.config import report_config
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.snapshot import Invalid, Missing
 from openmcp_provider.domain.status import status_patch
-from openmcp_provider.ports import Clock, Cluster, NotFound, PortError
+from openmcp_provider.ports import Clock, Cluster, NotFound, PortError, Randomness
 from openmcp_provider.provider import Provider
+from openmcp_provider.runtime.backoff import Backoff
 from openmcp_provider.runtime.resources import provider_configs
 from openmcp_provider.runtime.views import View
 
@@ -18,8 +19,7 @@ __all__ = ["ConfigKeeper"]
 S = TypeVar("S")
 C = TypeVar("C")
 
-FIRST_WAIT = 1.0  # seconds
-LONGEST_WAIT = 60.0
+BACKOFF = Backoff(floor=1.0, ceiling=60.0)
 COUNTING = 30.0
 """Seconds until a change in the number of tenants is told: it is one write then, however many came or went."""
 
@@ -32,6 +32,7 @@ class ConfigKeeper(Generic[S, C]):
         view: Knows the ProviderConfig.
         platform: Where it is.
         clock: The time.
+        randomness: For jitter.
         tenants: Counts those who follow it.
     """
 
@@ -41,12 +42,14 @@ class ConfigKeeper(Generic[S, C]):
         view: View[S, C],
         platform: Cluster,
         clock: Clock,
+        randomness: Randomness,
         tenants: Callable[[], int],
     ) -> None:
         self._provider = provider
         self._view = view
         self._platform = platform
         self._clock = clock
+        self._randomness = randomness
         self._tenants = tenants
         self._changed = asyncio.Event()
         self._came_or_went = asyncio.Event()
@@ -75,7 +78,7 @@ class ConfigKeeper(Generic[S, C]):
             self._changed.set()
 
     async def _keep(self) -> None:
-        wait = FIRST_WAIT
+        failures = 0
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -83,12 +86,12 @@ class ConfigKeeper(Generic[S, C]):
                 await self._tell()
             except NotFound:
                 continue
-            except PortError:
-                await self._clock.sleep(wait)
-                wait = min(wait * 2.0, LONGEST_WAIT)
+            except PortError as error:
+                await self._clock.sleep(BACKOFF.wait(failures, self._randomness, error))
+                failures += 1
                 self._changed.set()
             else:
-                wait = FIRST_WAIT
+                failures = 0
 
     async def _tell(self) -> None:
         config, found = self._view.config_object(), self._view.config()

@@ -5,7 +5,7 @@ anything about a tenant than the last reads of what no cache answers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,7 @@ from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.contested import recent
 from openmcp_provider.domain.copies import Source, source_of
 from openmcp_provider.domain.desired import ACCESS_API, desired
-from openmcp_provider.domain.errors import NotFound, PortError, TooManyRequests
+from openmcp_provider.domain.errors import NotFound, PortError
 from openmcp_provider.domain.names import MANAGED_BY, shorten, tenant_namespace
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json
 from openmcp_provider.domain.ownership import Live, observe
@@ -37,6 +37,7 @@ from openmcp_provider.runtime.sources import SourceName, Sources
 from openmcp_provider.runtime.tenants import Tenants
 from openmcp_provider.runtime.turns import Turns
 from openmcp_provider.runtime.views import Caches, Reads, View
+from openmcp_provider.runtime.workers import Worker
 
 __all__ = ["Controller", "Observer", "Ports", "Settings"]
 
@@ -86,7 +87,7 @@ class Controller(Generic[S, C]):
             provider, self.caches, ports.decode, config_name=settings.config_name, namespace=settings.namespace
         )
         self._config_keeper = ConfigKeeper(
-            provider, self._view, ports.platform, ports.clock, lambda: len(self.caches.instances)
+            provider, self._view, ports.platform, ports.clock, ports.randomness, lambda: len(self.caches.instances)
         )
         self._executor = Executor(
             provider,
@@ -120,9 +121,11 @@ class Controller(Generic[S, C]):
                 group.create_task(self._config_keeper.run())
                 group.create_task(self._takeovers.run())
                 while True:
-                    await self._slots.acquire()
+                    # The key first: a worker that waited for one would be missing to a reconcile that goes on.
                     key = await self._queue.get()
-                    task = group.create_task(self._turn(key))
+                    worker = Worker(self._slots, self._settings.pass_deadline)
+                    await worker.take()
+                    task = group.create_task(self._turn(key, worker))
                     self._passes.add(task)
                     task.add_done_callback(self._passes.discard)
         finally:
@@ -230,12 +233,12 @@ class Controller(Generic[S, C]):
 
     # -- passes ------------------------------------------------------------------------------------------------------
 
-    async def _turn(self, key: Key) -> None:
+    async def _turn(self, key: Key, worker: Worker) -> None:
         """Do one pass and queue what follows from it."""
         self._observer.began(key)
         try:
-            async with asyncio.timeout(self._settings.pass_deadline):
-                await self._pass(key)
+            async with worker:
+                await self._pass(key, worker)
         except TimeoutError:
             self._observer.late(key)
             self._queue.add_failed(key)
@@ -244,12 +247,11 @@ class Controller(Generic[S, C]):
             self._queue.add_failed(key)
         finally:
             self._observer.ended(key)
-            self._slots.release()
             self._queue.done(key)
             if self.caches.instances.get(key) is None:  # it went while the pass was under way
                 self._forget(key)
 
-    async def _pass(self, key: Key) -> None:
+    async def _pass(self, key: Key, worker: Worker) -> None:
         if self._holds.holds(key):
             self._queue.add_after(key, HOLD_CHECK)
             return
@@ -266,7 +268,7 @@ class Controller(Generic[S, C]):
         plan = reconcile(self._provider, snapshot, self._ports.clock.now())
         if not self._may_begin(key, snapshot, plan):
             return
-        outcome, written = await self._executor.execute(plan, snapshot, reads, self._abroad)
+        outcome, written = await self._executor.execute(plan, snapshot, reads, worker.without)
         if reads.met:
             self._met.setdefault(key, self._ports.clock.monotonic() + MET_FOR)
         self._hold(key, written)
@@ -302,14 +304,6 @@ class Controller(Generic[S, C]):
         wanted = desired(self._provider, tenant_of(self._provider, snapshot))
         return frozenset((item.ref.kind, item.source) for item in wanted.items if item.source)
 
-    async def _abroad(self, doing: Awaitable[None]) -> None:
-        """Await a tenant cluster without keeping a worker."""
-        self._slots.release()
-        try:
-            await doing
-        finally:
-            await self._slots.acquire()
-
     async def _tell(self, key: Key, snapshot: Snapshot[S, C], told: Report) -> PortError | None:
         """Write the status, then record the events; return the error where the status could not be written."""
         error = await self._write_status(key, snapshot, told.status) if told.status is not None else None
@@ -342,8 +336,7 @@ class Controller(Generic[S, C]):
         """Queue the tenant again: after an error with its back-off, after steps at once, else when the plan says so."""
         failure = outcome.error if isinstance(outcome, Failed) else error
         if failure is not None:
-            asked = failure.retry_after if isinstance(failure, TooManyRequests) else None
-            self._queue.add_failed(key, asked or 0.0)
+            self._queue.add_failed(key, failure)
         else:
             self._queue.forget(key)
             if plan.steps and not plan.releases:

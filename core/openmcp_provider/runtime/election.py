@@ -19,9 +19,9 @@ from openmcp_provider.ports import (
     PortError,
     Randomness,
     Resource,
-    TooManyRequests,
     Unavailable,
 )
+from openmcp_provider.runtime.backoff import asked_for
 
 __all__ = ["LEASES", "Elector", "LostLeadership", "wait_for_lapse"]
 
@@ -185,7 +185,7 @@ class Elector:
                 sent = await self._attempt()
             except PortError as error:
                 self._failed(error)
-                pause = max(pause, min(_asked(error), self._duration))
+                pause = max(pause, min(asked_for(error), self._duration))
             else:
                 if sent is not None and self._clock.monotonic() < sent + self._renew_deadline:
                     return sent
@@ -237,7 +237,7 @@ class Elector:
                 self._failed(error)
                 self._trouble = f": {error.reason}: {error.message}"
                 last = self._until - self._retry  # later there is no time for an answer
-                due = max(due, min(self._clock.monotonic() + _asked(error), last))
+                due = max(due, min(self._clock.monotonic() + asked_for(error), last))
                 continue
             if renewed is None:
                 self._lose(f"is held by {self._lease.holder}")
@@ -342,7 +342,7 @@ async def wait_for_lapse(
         try:
             await lease.look()
         except PortError as error:
-            pause, why = max(retry, min(_asked(error), DURATION)), error.reason
+            pause, why = max(retry, min(asked_for(error), DURATION)), error.reason
             line = f"cannot read {lease}, trying again: {error.reason}: {error.message}"
         else:
             if lease.found is None or lease.free:
@@ -352,8 +352,3 @@ async def wait_for_lapse(
             told(line)
             before = why
         await clock.sleep(pause)
-
-
-def _asked(error: PortError) -> float:
-    """Return for how long the server asks to be left alone."""
-    return error.retry_after or 0.0 if isinstance(error, TooManyRequests) else 0.0

@@ -9,6 +9,7 @@ from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.onboarding import Onboarding, Progress, Standing, progress_of, regrant
 from openmcp_provider.domain.snapshot import Kubeconfig
 from openmcp_provider.ports import AlreadyExists, Clock, Cluster, ClusterFactory, Conflict, PortError, Randomness
+from openmcp_provider.runtime.backoff import Backoff
 from openmcp_provider.runtime.cache import Cache, Selection
 from openmcp_provider.runtime.reader import kubeconfig_of, look_up
 from openmcp_provider.runtime.renewing import Renewing
@@ -16,7 +17,7 @@ from openmcp_provider.runtime.resources import ACCESS_REQUESTS, CLUSTER_REQUESTS
 
 __all__ = ["NoAccess", "OnboardingAccess"]
 
-FIRST_POLL, LONGEST_POLL = 1.0, 10.0  # seconds; the older program looks every ten
+BACKOFF = Backoff(floor=1.0, ceiling=10.0)  # the older program looks every ten seconds
 PATIENCE = 1800.0
 REREAD = 5.0
 """Seconds between two looks for newer credentials, however many calls are refused meanwhile."""
@@ -83,14 +84,16 @@ class OnboardingAccess:
             NoAccess: it was denied, or is not granted in time.
         """
         end = self._clock.monotonic() + patience
-        said, pause = "", FIRST_POLL
+        said, looks = "", 0
         while True:
+            failure = None
             try:
                 standing = await self._ask()
                 if standing.progress is Progress.GRANTED:
                     return await self._connect(standing.secret)
                 message = standing.message
             except PortError as error:
+                failure = error
                 standing, message = None, f"the platform: {error.reason}: {error}"
             except NoAccess as error:
                 standing, message = None, str(error)
@@ -99,10 +102,11 @@ class OnboardingAccess:
             if message != said:
                 said = message
                 self._told(f"waiting for access to the onboarding cluster: {message}")
+            pause = BACKOFF.wait(looks, self._randomness, failure)
+            looks += 1
             if self._clock.monotonic() + pause > end:
                 raise NoAccess(f"no access to the onboarding cluster after {patience / 60:.0f} minutes: {message}")
             await self._clock.sleep(pause)
-            pause = min(2.0 * pause, LONGEST_POLL)
 
     async def existing(self) -> Renewing:
         """Return the onboarding cluster by an access that is there already; ask for nothing.

@@ -6,11 +6,14 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from openmcp_provider.ports import Randomness
+from openmcp_provider.runtime.backoff import Backoff
 from openmcp_provider.runtime.observing import QueueObserver
 
 __all__ = ["Queue"]
 
 K = TypeVar("K", bound=Hashable)
+
+BACKOFF = Backoff(floor=1.0, ceiling=300.0)
 
 
 class Queue(Generic[K]):
@@ -22,8 +25,7 @@ class Queue(Generic[K]):
 
     Args:
         randomness: For jitter.
-        first: Seconds after the first failure.
-        longest: The most seconds.
+        backoff: Of each key after failures.
         observer: Told what becomes of the keys.
     """
 
@@ -31,14 +33,12 @@ class Queue(Generic[K]):
         self,
         randomness: Randomness,
         *,
-        first: float = 1.0,
-        longest: float = 300.0,
+        backoff: Backoff = BACKOFF,
         observer: QueueObserver | None = None,
     ) -> None:
         self._randomness = randomness
         self._observer = observer or QueueObserver()
-        self._first = first
-        self._longest = longest
+        self._backoff = backoff
         self._waiting: OrderedDict[K, None] = OrderedDict()
         self._working: set[K] = set()
         self._again: set[K] = set()
@@ -76,13 +76,12 @@ class Queue(Generic[K]):
             timer.cancel()
         self._timers[key] = loop.call_at(due, self._due, key)
 
-    def add_failed(self, key: K, at_least: float = 0.0) -> float:
-        """Queue a key after its next back-off; return the seconds."""
+    def add_failed(self, key: K, error: Exception | None = None) -> float:
+        """Queue a key after its next back-off, which the error may lengthen; return the seconds."""
         self._observer.retried(key)
         failures = self._failures.get(key, 0)
-        self._failures[key] = min(failures + 1, 30)
-        longest = min(self._longest, self._first * 2.0**failures)
-        wait = max(at_least, longest * (0.5 + 0.5 * self._randomness.random()))
+        self._failures[key] = failures + 1
+        wait = self._backoff.wait(failures, self._randomness, error)
         self.add_after(key, wait)
         return wait
 
