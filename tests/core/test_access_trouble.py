@@ -99,3 +99,31 @@ def test_a_failed_write_leads_while_deleting() -> None:
     for _ in range(3):
         world.step()
     assert message(world).startswith(f"Writing {world.release_ref} on the platform failed (Forbidden: not allowed")
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+def test_a_platform_that_lost_flux(deleting: bool) -> None:
+    """What runs stays Ready, a deletion is blocked, and both name the kinds and who acts (case 3.4)."""
+    world = OcmWorld("0.6.0").until_ready()
+    world.unserved = {("source.toolkit.fluxcd.io/v1", "OCIRepository")}
+    if deleting:
+        world.user_deletes()
+    world.settle()
+    told = next(item for item in world.status["conditions"] if item["reason"] == "KindsNotServed")
+    assert told["message"].endswith(
+        "Flux is not installed on the platform, which does not serve OCIRepository (source.toolkit.fluxcd.io/v1). "
+        "Only the platform operator can install it; the rest then continues automatically."
+    )
+    assert told["type"] == ("DeletionBlocked" if deleting else "Installed")
+    assert ("False" if deleting else "True") == world.condition("Ready")[0]
+    assert [] == [step for step in world.log if isinstance(step, Delete)]
+
+
+def test_a_platform_without_flux() -> None:
+    """Nothing is written while Flux is not there (case 3.4)."""
+    world = asking()
+    world.unserved = {("source.toolkit.fluxcd.io/v1", "OCIRepository")}
+    world.settle()
+    assert message(world).startswith("Flux is not installed on the platform")
+    assert ("False", "ReconcileError") == world.condition("Ready")
+    assert [] == world.log

@@ -231,6 +231,13 @@ class World:
             reads=dict(self.reads),
             planes=dict(self.planes),
             sent=dict(self.sent),
+            unserved=tuple(
+                sorted(
+                    owned[1:3]
+                    for owned in self.provider.owns
+                    if owned.cluster == PLATFORM and owned[1:3] in self.unserved
+                )
+            ),
         )
 
     def _watched(self) -> Iterable[tuple[Ref, dict[str, Any]]]:

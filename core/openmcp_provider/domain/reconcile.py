@@ -20,6 +20,7 @@ from openmcp_provider.domain.plan import Patch, Plan
 from openmcp_provider.domain.snapshot import Invalid, Missing, Snapshot, Valid
 from openmcp_provider.domain.standing import Stage
 from openmcp_provider.domain.teardown import teardown
+from openmcp_provider.domain.unserved import unserved
 from openmcp_provider.provider import Problem, Provider, Tenant
 
 __all__ = ["config_problems", "owner_of", "reconcile", "spec_problems", "tenant_of"]
@@ -46,6 +47,9 @@ def _decide(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -
     if deleting(snapshot.instance):
         return teardown(provider, owner, snapshot, now)
     draft = Draft(now)
+    if lacking := unserved(snapshot):
+        draft.find(lacking)
+        return draft.plan()
     for found in (_config_finding(provider, snapshot), _spec_finding(provider, snapshot)):
         if found:
             draft.find(found)

@@ -185,6 +185,7 @@ class Snapshot(Generic[S, C]):
         reads: The last read of each tenant cluster, by id; under the platform's id the sweep for unmarked objects.
         planes: The last live read of ClusterRequest and Cluster of each tenant cluster, by id.
         sent: Our last writes, by object and kind of write; those that did their work are soon forgotten.
+        unserved: API version and kind of what the provider writes there, where the platform does not serve it.
     """
 
     instance: Json
@@ -201,6 +202,7 @@ class Snapshot(Generic[S, C]):
     reads: Mapping[str, NotRead | Unreachable | Refused | Content] = field(default_factory=dict)
     planes: Mapping[str, Plane] = field(default_factory=dict)
     sent: Mapping[tuple[Ref, str], Sent] = field(default_factory=dict)
+    unserved: tuple[tuple[str, str], ...] = ()
 
     def read(self, cluster: str) -> NotRead | Unreachable | Refused | Content:
         """Return the last read of a cluster."""

@@ -47,6 +47,7 @@ from openmcp_provider.domain.plan import Delete, Patch, Plan, ReadCluster, ReadK
 from openmcp_provider.domain.rules import ReleaseRule
 from openmcp_provider.domain.snapshot import Content, Refused, Snapshot, Unreachable
 from openmcp_provider.domain.standing import Stage
+from openmcp_provider.domain.unserved import unserved
 from openmcp_provider.provider import Provider
 
 __all__ = ["CHECK_AGAIN", "FRESH", "teardown"]
@@ -83,6 +84,9 @@ def teardown(provider: Provider[S, C], owner: Owner, snapshot: Snapshot[S, C], n
     if provider.edition.finalizer not in (dig(snapshot.instance, "metadata", "finalizers") or ()):
         return draft.plan()
     work = _Teardown(provider, owner, snapshot, draft)
+    if not work.abandoned and (lacking := unserved(snapshot)):
+        draft.find(lacking)
+        return draft.plan()
     if not (work.swept() and work.idle_gone() and work.ways_open() and work.waves_gone() and work.access_gone()):
         if not any(not finding.minor for finding in (*draft.findings, *work.given_up)):
             draft.find(cleaning(provider.title))

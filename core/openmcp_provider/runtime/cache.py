@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.objects import Json
-from openmcp_provider.ports import Clock, Cluster, Expired, PortError, Randomness, Resource
+from openmcp_provider.ports import Clock, Cluster, Expired, NotFound, PortError, Randomness, Resource
 from openmcp_provider.runtime.backoff import Backoff
 
 __all__ = ["Cache", "Key", "Selection"]
@@ -19,6 +19,7 @@ __all__ = ["Cache", "Key", "Selection"]
 T = TypeVar("T")
 
 BACKOFF = Backoff(floor=0.5, ceiling=30.0)
+ABSENT_AFTER = 3  # tries in a row
 
 
 class Key(NamedTuple):
@@ -48,10 +49,12 @@ class Cache(Generic[T]):
         clock: For signs of life.
         randomness: For jitter.
         failed: Told every error of list and watch, before the next try.
+        unserved: For a kind that the server may not serve: called when that begins, and when it ends.
 
     Attributes:
         selection: What.
-        synced: Set once everything was listed.
+        synced: Set once everything was listed, or the kind turned out not to be served.
+        served: Whether the server serves the kind, as far as is known; if not, what was held stays.
         lists: How often it was.
         failure: The last error, until the server is heard of again.
     """
@@ -66,9 +69,11 @@ class Cache(Generic[T]):
         clock: Clock,
         randomness: Randomness,
         failed: Callable[[PortError], None] = lambda _: None,
+        unserved: Callable[[], None] | None = None,
     ) -> None:
         self.selection = selection
         self.synced = asyncio.Event()
+        self.served = True
         self.lists = 0
         self.failure: PortError | None = None
         self._cluster = cluster
@@ -77,6 +82,8 @@ class Cache(Generic[T]):
         self._clock = clock
         self._randomness = randomness
         self._failed = failed
+        self._unserved = unserved
+        self._absent = 0
         self._values: dict[Key, T] = {}
         self._uids: dict[Key, str] = {}
         self._names: dict[str, set[str]] = {}
@@ -135,6 +142,7 @@ class Cache(Generic[T]):
                 self._expired += 1
             except PortError as error:
                 self._failures += 1
+                self._note_absent(error)
                 await self._pause(error, self._failures - 1)
 
     async def _pause(self, error: PortError, failures: int) -> None:
@@ -142,9 +150,23 @@ class Cache(Generic[T]):
         self._failed(error)
         await self._clock.sleep(BACKOFF.wait(failures, self._randomness, error))
 
+    def _note_absent(self, error: PortError) -> None:
+        """Count how often in a row the server did not know the kind: one that is starting up says so for a moment."""
+        if self._unserved is None:
+            return
+        self._absent = self._absent + 1 if isinstance(error, NotFound) else 0
+        if self._absent:
+            self._sign = self._clock.monotonic()
+        if self._absent >= ABSENT_AFTER and self.served:
+            self.served = False
+            self._version = ""
+            self.synced.set()
+            self._unserved()
+
     def _alive(self) -> None:
         self._sign = self._clock.monotonic()
         self._failures = 0
+        self._absent = 0
         self.failure = None
 
     async def _list(self) -> None:
@@ -165,6 +187,9 @@ class Cache(Generic[T]):
             self._hold(key, item)
         self._version = version
         self.synced.set()
+        if not self.served and self._unserved is not None:
+            self.served = True
+            self._unserved()
 
     async def _watch(self) -> None:
         resource, namespace, labels, fields = self.selection

@@ -146,7 +146,7 @@ class Controller(Generic[S, C]):
             access=self._cache(platform, Selection(ACCESS_REQUESTS, labels=own), _plain, self._home_changed),
             owned={
                 (owned.api_version, owned.kind): self._cache(
-                    platform, self._owned_selection(owned, own), self._observed, self._home_changed
+                    platform, self._owned_selection(owned, own), self._observed, self._home_changed, self._all_changed
                 )
                 for owned in self._provider.owns
                 if owned.cluster == PLATFORM
@@ -160,6 +160,7 @@ class Controller(Generic[S, C]):
         selection: Selection,
         keep: Callable[[Json], Any],
         changed: Callable[[Key, Any, Any], None],
+        unserved: Callable[[], None] | None = None,
     ) -> Cache[Any]:
         where = ONBOARDING if cluster is self._ports.onboarding else PLATFORM
         return Cache(
@@ -170,6 +171,7 @@ class Controller(Generic[S, C]):
             clock=self._ports.clock,
             randomness=self._ports.randomness,
             failed=lambda error: self._observer.watch_failed(where, selection.resource.kind, error),
+            unserved=unserved,
         )
 
     def _owned_selection(self, owned: Owned, own: str) -> Selection:
@@ -224,6 +226,9 @@ class Controller(Generic[S, C]):
         self._config_keeper.changed()
         if before is not None and after is not None and same(before.get("spec"), after.get("spec")):
             return
+        self._all_changed()
+
+    def _all_changed(self) -> None:
         for key in self.caches.instances:
             self._queue.add(key)
 

@@ -139,6 +139,7 @@ class View(Generic[S, C]):
             reads=dict(reads.clusters),
             planes=dict(reads.planes),
             sent=dict(reads.sent),
+            unserved=tuple(sorted(kind for kind, cache in self._caches.owned.items() if not cache.served)),
         )
 
     def _requested(self, cache: Cache[Json], wanted: Json, reads: Reads) -> Json | None:
