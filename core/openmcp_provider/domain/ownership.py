@@ -88,13 +88,16 @@ class Owner:
     unmarked: tuple[tuple[Ref, int], ...] = ()
 
     def may_write(self, ref: Ref, live: Live) -> bool:
-        """Tell whether the object may be written: it bears our mark, or an older program of ours wrote it."""
+        """Tell whether the object may be written: it bears our mark, or an older program of ours wrote it.
+
+        What bears somebody else's mark is theirs, even where managedFields name our manager: programs can share it.
+        """
         found = labels(live.object)
-        marked = all(
-            found.get(key) == value
-            for key, value in marks(self.edition, self.name, self.namespace, ref.cluster).items()
-        )
-        return marked or (live.managed and self._legacy_wave(ref) is not None)
+        wanted = marks(self.edition, self.name, self.namespace, ref.cluster)
+        if all(found.get(key) == value for key, value in wanted.items()):
+            return True
+        theirs = any(found.get(key, value) != value for key, value in wanted.items())
+        return not theirs and live.managed and self._legacy_wave(ref) is not None
 
     def may_delete(self, ref: Ref, live: Live) -> bool:
         """Tell whether the object may be deleted: labels get copied, so a mark alone is not enough."""
