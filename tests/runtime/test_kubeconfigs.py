@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from openmcp_provider.domain.objects import Json, dig
+from openmcp_adapters.emulation.schemas import DEPLOYMENTS
+from openmcp_provider.domain.objects import ONBOARDING, Json, dig
+from openmcp_provider.runtime.resources import EVENTS
 from tests.runtime.stage import ACCESS, RELEASES, SECRETS, Stage, play
 
 
@@ -101,5 +103,85 @@ def test_a_kubeconfig_that_changes_in_deletion_is_followed() -> None:
         assert await stage.get(RELEASES, "sp-ocm-k8s-toolkit", home) is not None
         await stage.landscape.rotate("a")
         await stage.gone("a", within=60.0)
+
+    play(story)
+
+
+async def replace_cluster(stage: Stage) -> None:
+    """Delete the control plane with no care for its services, and make it anew under its name."""
+    await stage.landscape.destroy_control_plane("a")
+    await asyncio.sleep(5.0)
+    await stage.landscape.create_control_plane("a")
+    await stage.landscape.ready("a")
+
+
+async def deployments(stage: Stage) -> int:
+    """Count what runs on the control plane."""
+    there = stage.landscape.client("tenant", stage.landscape.cluster_of("a"))
+    return len((await there.list(DEPLOYMENTS)).items)
+
+
+@pytest.mark.parametrize("copies", [True, False])
+@pytest.mark.parametrize("asleep", [True, False])
+def test_a_cluster_made_anew_under_its_name_is_installed_anew(*, copies: bool, asleep: bool) -> None:
+    """What was installed on the former cluster counts for nothing; access is asked for anew (case 2.7)."""
+
+    async def story(stage: Stage) -> None:
+        manager = {"manager": {"imagePullSecrets": [{"name": "privateregcred"}]}}
+        await stage.configure(**({"imagePullSecret": {"name": "privateregcred"}, "values": manager} if copies else {}))
+        await stage.pull_secret()
+        await stage.tenant("a")
+        await stage.ready("a")
+        (old,) = (await stage.landscape.client("tenant").list(ACCESS)).items
+        if asleep:
+            await stage.stop()
+        await replace_cluster(stage)
+        if asleep:
+            stage.start()
+            await asyncio.sleep(0.5)
+
+        async def installed_anew() -> bool:
+            ready: bool = (await stage.status("a"))["phase"] == "Ready"
+            assert await deployments(stage) or not ready
+            return ready
+
+        assert not await installed_anew()
+        await stage.until(installed_anew, 120.0)
+        events = (await stage.landscape.client("tenant", ONBOARDING).list(EVENTS, namespace="default")).items
+        told = [event for event in events if event["reason"] == "ClusterReplaced"]
+        assert len(told) == asleep  # else the ClusterRequest that is not there, or not granted, is told
+        assert "0.6.0" == (await stage.status("a"))["installedVersion"]
+        (new,) = (await stage.landscape.client("tenant").list(ACCESS)).items
+        assert old["metadata"]["uid"] != new["metadata"]["uid"]
+        await asyncio.sleep(600.0)
+        assert [new] == (await stage.landscape.client("tenant").list(ACCESS)).items
+        await stage.delete("a")
+        await stage.gone("a", within=120.0)
+        assert 0 == await deployments(stage)
+
+    play(story)
+
+
+@pytest.mark.parametrize("first", ["deleted", "replaced"])
+def test_deletion_ends_where_the_cluster_was_made_anew(first: str) -> None:
+    """An instance goes although what it had installed went with the former cluster (case 2.7)."""
+
+    async def story(stage: Stage) -> None:
+        await stage.configure()
+        await stage.tenant("a")
+        await stage.ready("a")
+        if first == "deleted":
+            await stage.stop()
+            await stage.delete("a")
+        else:
+            stage.landscape.kill("a")
+        await replace_cluster(stage)
+        if first == "deleted":
+            stage.start()
+        else:
+            await stage.delete("a")
+            stage.landscape.revive("a")
+        await stage.gone("a", within=300.0)
+        assert not (await stage.landscape.client("tenant").list(ACCESS)).items
 
     play(story)

@@ -1,5 +1,6 @@
 """The cluster access protocol as decisions: what may be done to get, keep and give up access to a tenant cluster."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,10 @@ from openmcp_provider.domain.draft import Draft
 from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.names import name_uuid
-from openmcp_provider.domain.objects import PLATFORM, Json, deleting, dig, ref_of, uid
+from openmcp_provider.domain.objects import PLATFORM, Json, Ref, deleting, dig, ref_of, uid
+from openmcp_provider.domain.ownership import Live
 from openmcp_provider.domain.plan import Create, Delete, Patch, ReadKubeconfig
+from openmcp_provider.domain.rules import ReleaseRule
 from openmcp_provider.domain.snapshot import Kubeconfig, Refused, Snapshot, Unreachable
 from openmcp_provider.domain.standing import (
     Stage,
@@ -93,6 +96,8 @@ def obtain(snapshot: Snapshot[Any, Any], wanted: Access, draft: Draft) -> Stage:
             going=deleting(snapshot.instance),
             keeps_ready=True,
         )
+    elif request is not None and stage is Stage.REPLACED:
+        draft.steps.extend(_start_anew(snapshot, wanted, request))
     elif request is not None and stage is not Stage.FOREIGN:
         draft.steps.extend(_restore(snapshot, wanted, request))
         if stage is Stage.UNREAD:
@@ -130,6 +135,27 @@ def let_go(wanted: Access, snapshot: Snapshot[Any, Any], draft: Draft) -> bool:
             Delete(ref=ref_of(PLATFORM, made), uid=uid(made), why=f"the {wanted.cluster.title} is no longer needed")
         )
     return False
+
+
+def _start_anew(snapshot: Snapshot[Any, Any], wanted: Access, request: Json) -> list[Patch | Delete]:
+    """Give up what was installed on a cluster that was replaced, then the access to it.
+
+    A controller must not uninstall: should the former cluster still be there, somebody may need what is on it. In
+    deletion a release stays until the new cluster can be reached, since what is on that is not known yet.
+    """
+    why = "its cluster was deleted and made anew"
+    steps: list[Patch | Delete] = []
+    if not deleting(snapshot.instance):
+        secret = kubeconfig_ref(wanted, request).name
+        for ref, live, release in _releases(snapshot, secret):
+            if not release.suspended(live.object):
+                body: Json = {"metadata": {"uid": live.uid}, **release.let_go}
+                steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
+            elif not deleting(live.object):
+                steps.append(Delete(ref=ref, uid=live.uid, why=why))
+        if steps or any(True for _ in _releases(snapshot, secret)):
+            return steps
+    return [Delete(ref=ref_of(PLATFORM, request), uid=uid(request), why=why)]
 
 
 def drop_finalizer(request: Json, why: str) -> list[Patch]:
@@ -188,12 +214,15 @@ def _after_refusal(snapshot: Snapshot[Any, Any], wanted: Access, request: Json, 
 
 def _lost_by_controllers(snapshot: Snapshot[Any, Any], kubeconfig: Kubeconfig) -> bool:
     """Tell whether a controller that goes through this kubeconfig says that it does not get there."""
+    return any(release.access_lost(live.object) for _, live, release in _releases(snapshot, kubeconfig.name))
+
+
+def _releases(snapshot: Snapshot[Any, Any], secret: str) -> Iterator[tuple[Ref, Live, ReleaseRule]]:
+    """Yield what is installed through a kubeconfig Secret."""
     for ref, live in snapshot.live.items():
         rule = rule_for(ref.api_version, ref.kind)
-        release = rule.release if rule else None
-        if release and release.access(live.object) == kubeconfig.name and release.access_lost(live.object):
-            return True
-    return False
+        if rule and rule.release and rule.release.access(live.object) == secret:
+            yield ref, live, rule.release
 
 
 def retry_at(snapshot: Snapshot[Any, Any], cluster: str, read: Unreachable | Refused) -> datetime:

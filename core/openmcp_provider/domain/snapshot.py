@@ -80,6 +80,11 @@ class Kubeconfig:
     created: datetime | None = None
     expires: datetime | None = None
 
+    @property
+    def request(self) -> str:
+        """The uid of the AccessRequest that granted it."""
+        return self.grant.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class NotRead:

@@ -12,7 +12,7 @@ from openmcp_provider.domain.answers import quoted
 from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition, Finding
 from openmcp_provider.domain.desired import Access
 from openmcp_provider.domain.names import shorten
-from openmcp_provider.domain.objects import Json, Ref, deleting, dig, generation, labels, uid
+from openmcp_provider.domain.objects import Json, Ref, deleting, dig, generation, labels, timestamp, uid
 from openmcp_provider.domain.snapshot import Kubeconfig, Refused, Snapshot
 from openmcp_provider.provider import Provider
 
@@ -51,6 +51,7 @@ class Stage(Enum):
     ABSENT = auto()
     FOREIGN = auto()
     LEAVING = auto()
+    REPLACED = auto()
     DENIED = auto()
     PENDING = auto()
     UNREAD = auto()
@@ -67,6 +68,8 @@ def stage_of(wanted: Access, snapshot: Snapshot[Any, Any]) -> Stage:
         return Stage.FOREIGN
     if deleting(request):
         return Stage.LEAVING
+    if _replaced(wanted, request, snapshot):
+        return Stage.REPLACED
     if dig(request, "status", "observedGeneration") != generation(request):
         return Stage.PENDING
     match dig(request, "status", "phase"):
@@ -78,6 +81,24 @@ def stage_of(wanted: Access, snapshot: Snapshot[Any, Any]) -> Stage:
             return Stage.BROKEN
         case _:
             return Stage.PENDING
+
+
+def _replaced(wanted: Access, request: Json, snapshot: Snapshot[Any, Any]) -> bool:
+    """Tell whether access is to a former cluster of the same name, whose ClusterRequest was deleted and made anew.
+
+    What a server dated alone does not tell: older programs may have asked for access first. Nor does what a cluster
+    provider dated, whose clock may be behind. Together they do.
+    """
+    cluster = request_of(wanted, snapshot)
+    made, asked = (timestamp(dig(obj, "metadata", "creationTimestamp")) for obj in (cluster, request))
+    if made is None or asked is None or asked >= made:
+        return False
+    target, granted = dig(request, "spec", "clusterRef"), dig(cluster, "status", "cluster")
+    if target and granted and target != granted:
+        return True
+    kubeconfig = snapshot.kubeconfigs.get(wanted.cluster.id)
+    known = kubeconfig is not None and kubeconfig.grant == grant_of(request)
+    return kubeconfig is not None and known and (kubeconfig.created or asked) < made
 
 
 def _secret_stage(wanted: Access, request: Json, kubeconfig: Kubeconfig | None) -> Stage:
@@ -169,6 +190,12 @@ def waiting(snapshot: Snapshot[Any, Any], wanted: Access, stage: Stage) -> Findi
             return access_finding("AccessRequestNotOurs", message, stalled="AccessRequestNotOurs")
         case Stage.BROKEN:
             return _broken(snapshot, wanted, target, where)
+        case Stage.REPLACED:
+            message = (
+                f"{target[0].upper()}{target[1:]} was deleted and made anew: access is asked for anew, and everything "
+                "is installed anew. Nothing to do."
+            )
+            return access_finding("ClusterReplaced", message, error=False)
         case Stage.ABSENT | Stage.PENDING | Stage.LEAVING:
             leaving = stage is Stage.LEAVING
             state = "being deleted, and requested again" if leaving else "Pending"

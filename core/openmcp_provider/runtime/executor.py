@@ -199,6 +199,10 @@ class Executor(Generic[S, C]):
         kept, content = kubeconfig_of(secret, name, grant, self._clock.now())
         key = (work.owner.namespace, work.owner.name, cluster)
         before = work.reads.kubeconfigs.get(cluster)
+        if before is not None and before.request != kept.request:
+            # Another AccessRequest may lead to another cluster of the same name: nothing that was read counts for it.
+            work.reads.clusters.pop(cluster, None)
+            work.reads.planes.pop(cluster, None)
         if kept.usable and (before is None or before.digest != kept.digest or self._tenants.get(key) is None):
             try:
                 self._tenants.put(key, self._factory.connect(content))
