@@ -71,9 +71,15 @@ class Desired:
 
 
 def desired(provider: Provider[S, C], tenant: Tenant[S, C]) -> Desired:
-    """Return everything that should be there for a tenant whose spec and config passed the checks."""
-    wanted = [_wanted(provider.edition, tenant, item) for item in provider.desired(tenant)]
-    wanted.sort(key=lambda item: item.wave)
+    """Return everything that should be there for a tenant whose spec and config passed the checks.
+
+    Of several items for one object the first counts: each of them would undo what the others write.
+    """
+    items: dict[Ref, Wanted] = {}
+    for item in provider.desired(tenant):
+        found = _wanted(provider.edition, tenant, item)
+        items.setdefault(found.ref, found)
+    wanted = sorted(items.values(), key=lambda item: item.wave)
     access = access_of(provider, tenant.name, tenant.namespace, tenant.home, tenant.kubeconfigs)
     return Desired(access=access, items=tuple(wanted))
 
