@@ -27,9 +27,9 @@ def add_demo(commands: Any, edition: Edition) -> argparse.ArgumentParser:  # noq
         "demo",
         help="watch the whole controller at work, on clusters in memory",
         description=f"Run the real controller on a landscape in memory: openMCP and Flux are emulated, each {kind} has "
-        "a control plane of its own, the registry has every chart and tag, and time is virtual. Ends by itself.",
+        "a control plane of its own, the registry has every chart and tag, and time is virtual. It ends on its own.",
         epilog=f"Ends with 0 only if every {kind} became Ready and, with --delete, all are gone with everything that "
-        f"was written for them; else with 1, and says which did not. With --delete each {kind} is told as last seen, "
+        f"was written for them; else with 1, and says which did not. With --delete each {kind} is shown as last seen, "
         'with the phase "Gone". The JSON has: tenants (name, namespace, phase, ready, status), objects (the manifests '
         "on each cluster, values of Secrets hidden), requests (of the provider, by cluster and verb), steady (the same "
         "while nothing happens for ten virtual minutes after all were Ready; null if not all were), seconds (virtual "

@@ -98,7 +98,7 @@ class Screen:
         table.add_column("phase", no_wrap=True, min_width=11)
         table.add_column("for", no_wrap=True, justify="right", min_width=5)
         table.add_column("runs", no_wrap=True, min_width=7)
-        table.add_column("it is told", no_wrap=True, ratio=1)
+        table.add_column("message", no_wrap=True, ratio=1)
         for row in shown:
             age = f"{progress.now() - row.since:.0f} s"
             table.add_row(row.name, Text(row.phase, _style(row.phase)), age, row.version, Text(row.message, "dim"))

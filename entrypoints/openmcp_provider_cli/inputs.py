@@ -247,7 +247,7 @@ def _copy_faults(
     sources: Mapping[tuple[str, str], _Given],
     namespace: str,
 ) -> Iterator[Fault]:
-    """Yield what is wrong with the sources of an instance's copies, at the object where it can be mended."""
+    """Yield what is wrong with the sources of an instance's copies, at the object where it can be fixed."""
     for copy in provider.desired(instance.tenant):
         if not isinstance(copy, Copy):
             continue

@@ -16,7 +16,7 @@ from tests.core.flux_objects import (
 )
 
 RETRY = f"[HelmRelease {NAMESPACE}/sp-ocm-k8s-toolkit]"
-LASTING = f"Tried again by itself; if it lasts, ask the platform operator {RETRY}."
+LASTING = f"Retried automatically; if it persists, ask the platform operator {RETRY}."
 
 
 def test_release_just_made() -> None:
@@ -346,7 +346,7 @@ def test_rollback_that_failed_too() -> None:
 
 @pytest.mark.parametrize("reason", ["AccessDenied", "InvalidCELExpression"])
 def test_release_stalled_otherwise(reason: str) -> None:
-    """What no other version can mend is the operator's alone."""
+    """What no other version can fix is the operator's alone."""
     said = condition("Stalled", "True", reason, "cannot go on")
     health = release_health(flux.with_conditions(flux.release_install_exhausted(), said), flux.source_ready())
 

@@ -91,7 +91,7 @@ def test_row_3_misses_a_pull_secret() -> None:
     message = (
         'Pull secret "privateregcred", named by ProviderConfig "ocm", is missing on the platform. '
         "Only the platform operator can add it [Secret openmcp-system/privateregcred]; "
-        "installation then continues by itself."
+        "installation then continues automatically."
     )
     reads(world, "Progressing", "False", "ReconcileError", message)
     assert ("False", "PullSecretNotFound") == world.condition("PullSecretsReady")
@@ -248,7 +248,7 @@ def test_row_10_blocks_deletion() -> None:
     world.settle()
     message = (
         "deletion blocked: 2 resources on the control plane must be deleted first: Replication team-a/mirror, "
-        "Resource team-a/app (suspended: resume it, else it never goes). Delete them; the rest follows by itself."
+        "Resource team-a/app (suspended: resume it, else it never goes). Delete them; the rest continues automatically."
     )
     reads(world, "Terminating", "False", "Terminating", message, "0.4.0")
     assert ("True", "UserResourcesPresent") == world.condition("DeletionBlocked")
@@ -294,7 +294,7 @@ def test_row_11_has_an_invalid_provider_config() -> None:
         "Progressing",
         "False",
         "ReconcileError",
-        'ProviderConfig "ocm" is invalid: the platform operator must mend it; what is wrong is in its own conditions.',
+        'ProviderConfig "ocm" is invalid: the platform operator must fix it; what is wrong is in its own conditions.',
     )
     assert ("False", "ProviderConfigInvalid") == world.condition("ProviderConfigValid")
     assert not world.log

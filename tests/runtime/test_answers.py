@@ -65,7 +65,7 @@ def writes(error: PortError) -> Callable[[str, str], PortError | None]:
         (QUOTA, "It is a quota on the control plane that fails or refuses: change that there."),
         (TERMINATING, "Its namespace is being deleted by somebody"),
         (OTHER, "The control plane does not accept it."),
-        (ServerError("etcdserver: no space"), "if this stays, ask the platform operator"),
+        (ServerError("etcdserver: no space"), "if it persists, ask the platform operator"),
         (NotFound("the server could not find the requested resource"), "does not serve this kind, or its namespace is"),
     ],
 )

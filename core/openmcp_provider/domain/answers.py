@@ -45,7 +45,7 @@ def explained(error: PortError, title: str) -> str:
         return "Its namespace is being deleted by somebody; it is written once that is over. Nothing to do."
     rule = _rule(error.message)
     if rule:
-        return f"It is {rule} on the {title} that fails or refuses: change that there. It is tried again by itself."
+        return f"It is {rule} on the {title} that fails or refuses: change that there. This is retried automatically."
     if isinstance(error, NotFound):
         return f"The {title} does not serve this kind, or its namespace is gone. {_OPERATOR}"
     if isinstance(error, Invalid):
@@ -53,7 +53,7 @@ def explained(error: PortError, title: str) -> str:
     return _OPERATOR
 
 
-_OPERATOR = "It is tried again by itself; if this stays, ask the platform operator."
+_OPERATOR = "This is retried automatically; if it persists, ask the platform operator."
 
 
 def _rule(message: str) -> str:

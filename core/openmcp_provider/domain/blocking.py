@@ -41,8 +41,8 @@ def uninstalling(title: str, ref: Ref, failure: str) -> Finding:
     message = f"Uninstalling {title}: waiting for {ref} to go."
     if failure:
         message = (
-            f"Uninstalling {title} fails and is tried again by itself: {failure} "
-            f"If this stays, ask the platform operator [{ref}]."
+            f"Uninstalling {title} fails and is retried automatically: {failure} "
+            f"If this persists, ask the platform operator [{ref}]."
         )
         return Finding(
             condition=Condition("Installed", UNKNOWN, "UninstallFailed", message),
@@ -61,7 +61,7 @@ def blocked_by_guards(asked: Access, guarded: Sequence[Guarded]) -> Finding:
     message = (
         f"deletion blocked: {count} {'resource' if count == 1 else 'resources'} on the {asked.cluster.title} must be "
         "deleted first: "
-        f"{listed}. Delete {'it' if count == 1 else 'them'}; the rest follows by itself."
+        f"{listed}. Delete {'it' if count == 1 else 'them'}; the rest continues automatically."
     )
     return _blocked("UserResourcesPresent", message)
 
@@ -71,7 +71,7 @@ def unlisted(asked: Access, kinds: Iterable[str]) -> Finding:
     message = (
         f"deletion blocked: the {asked.cluster.title} could not list {', '.join(sorted(kinds))}, so whether anything "
         "still needs what would be "
-        "uninstalled is not known. It is tried again by itself; if this stays, ask the platform operator."
+        "uninstalled is not known. This is retried automatically; if it persists, ask the platform operator."
     )
     return _blocked("GuardsUnknown", message)
 
@@ -81,7 +81,7 @@ def blocked_by_leftovers(provider: Provider[Any, Any], asked: Access, leftovers:
     message = (
         f"deletion blocked: uninstalling {provider.title} left {_listed(str(ref) for ref in sorted(leftovers))} on "
         f"the {asked.cluster.title}. "
-        f"They may be on their way out; if this stays, delete them, or give them up with annotation "
+        f"They may still be terminating; if this persists, delete them, or give them up with annotation "
         f"{provider.edition.abandon}: "
         '"true" on this object.'
     )
@@ -92,7 +92,7 @@ def blocked_by_suspension(ref: Ref) -> Finding:
     """A person suspended a release; deleting it now would orphan what it installed."""
     message = (
         f"deletion blocked: {ref} is suspended by a person, and deleting it now would leave what it installed behind. "
-        f"The platform operator must resume it [{ref}]; the rest follows by itself."
+        f"The platform operator must resume it [{ref}]; the rest continues automatically."
     )
     return _blocked("Suspended", message)
 
@@ -118,7 +118,7 @@ def abandoned(
     if by_person:
         message = (
             f"What is installed on {target} is given up; these stay there: {left}. "
-            "Remove them by hand if the cluster lives on."
+            "Remove them by hand if the cluster still exists."
         )
     else:
         message = f"{target[0].upper()}{target[1:]} no longer exists, and with it went: {left}."

@@ -27,7 +27,7 @@ class PortError(Exception):
     """
 
     retried_silently = False
-    """Whether this is an ordinary part of working together, which the next pass mends without a word to anybody."""
+    """Whether this is an ordinary part of working together, which the next pass settles without a word to anybody."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)

@@ -18,7 +18,7 @@ __all__ = ["finding_of"]
 
 
 def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outcome: Done | Failed) -> Finding | None:
-    """Return what a failed step is to the tenant; None where none failed, or where the next pass mends it unsaid."""
+    """Return what a failed step is to the tenant; None where none failed, or where the next pass settles it."""
     if isinstance(outcome, Done):
         return None
     step, error = outcome.step, outcome.error
@@ -40,7 +40,7 @@ def finding_of(provider: Provider[Any, Any], snapshot: Snapshot[Any, Any], outco
     )
     detail = f" ({error.reason}{_words(step, error.message)})"
     message = (
-        f"{what} on {where} failed{detail}. It is tried again by itself; if this stays, ask the platform operator."
+        f"{what} on {where} failed{detail}. This is retried automatically; if it persists, ask the platform operator."
     )
     busy = isinstance(error, TooManyRequests)  # ordinary for a moment, so that no event warns of it
     return Finding(

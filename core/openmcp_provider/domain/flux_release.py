@@ -115,7 +115,7 @@ def access_lost(release: Json) -> str:
 
 
 def _no_access(scene: Scene, reason: str, said: str) -> Health:
-    again = f"Tried again by itself; if it lasts, ask the platform operator [{scene.ref}]."
+    again = f"Retried automatically; if it persists, ask the platform operator [{scene.ref}]."
     what = {
         "Unreachable": "Flux does not reach the control plane",
         "CredentialsExpired": "The control plane does not accept the credentials of Flux, which the platform renews",
@@ -171,7 +171,7 @@ def _what_next(scene: Scene, failure: _Failure) -> str:
     if remedy := _remedy(scene, failure):
         return remedy
     if not failure.stalled:
-        return f"Tried again by itself; if it lasts, ask the platform operator [{scene.ref}]."
+        return f"Retried automatically; if it persists, ask the platform operator [{scene.ref}]."
     if scene.same or failure.stalled not in _OVER:
         return f"Not retried: ask the platform operator to correct the settings or to retry [{scene.ref}]."
     remedy = "set spec.version to a version that works"

@@ -87,7 +87,7 @@ def _explain(scene: Scene, source: Json, failure: PullFailure, said: str) -> str
     registry, repository = _registry(source), _repository(source)
     answer = f" ({failure.code})" if failure.code else ""
     operator = f"the platform operator [ProviderConfig {scene.context.config_name}]"
-    lasting = f"Tried again by itself; if it lasts, ask {operator}."
+    lasting = f"Retried automatically; if it persists, ask {operator}."
     match failure.reason:
         case "VersionNotFound":
             return (

@@ -269,7 +269,7 @@ def _beside_metadata(manifest: Json, live: Live, owned: set[Path]) -> bool:
 
 
 def _fixed(source: Source, live: Live) -> bool:
-    """Tell whether a live copy can only become what is wanted by being made anew."""
+    """Tell whether a live copy can only become what is wanted by being created again."""
     if source.kind == "Secret" and (live.object.get("type") or "Opaque") != source.type:
         return True
     return bool(live.object.get("immutable")) and live.digest != source.sealed.digest
@@ -313,7 +313,8 @@ def _taken(item: Wanted) -> Finding:
     where = "the control plane" if theirs else "the platform"
     message = (
         f"{item.ref} on {where} exists already and is not managed by this provider; it is neither changed nor deleted. "
-        f"{'Rename or delete it' if theirs else 'Ask the platform operator to remove it'}; the rest follows by itself."
+        f"{'Rename or delete it' if theirs else 'Ask the platform operator to remove it'}; "
+        "the rest continues automatically."
     )
     return Finding(
         condition=Condition(_told_by(item), FALSE, "NameTaken", message),
@@ -335,8 +336,8 @@ def _not_served(item: Wanted, title: str, *, comes: bool) -> Finding:
         message = f"Waiting for the {title} to serve {kind}, which was just defined there. Nothing to do."
     else:
         message = (
-            f"{item.ref} cannot be written: the {title} does not serve {kind}. It is tried again by itself; if "
-            "this stays, ask the platform operator."
+            f"{item.ref} cannot be written: the {title} does not serve {kind}. This is retried automatically; if it "
+            "persists, ask the platform operator."
         )
     condition = Condition(_told_by(item), UNKNOWN, "KindNotServed", message)
     return Finding(condition=condition, message=message, error=not comes, keeps_ready=True)
@@ -359,9 +360,9 @@ def _sourceless(snapshot: Snapshot[Any, Any], item: Wanted, flaw: str, *, blocks
     where = f"[{item.ref.kind} {snapshot.namespace}/{item.source}]"
     if flaw:
         reason = f"{stem}Invalid"
-        what = f"cannot be used: {flaw}. Only the platform operator can mend it"
+        what = f"cannot be used: {flaw}. Only the platform operator can fix it"
     else:
         reason = f"{stem}NotFound"
         what = "is missing on the platform. Only the platform operator can add it"
-    message = f"{named} {what} {where}; installation then continues by itself."
+    message = f"{named} {what} {where}; installation then continues automatically."
     return Finding(condition=Condition(kind, FALSE, reason, message), message=message, keeps_ready=True, blocks=blocks)

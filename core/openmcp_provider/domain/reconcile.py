@@ -130,7 +130,7 @@ def _config_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Findi
     else:
         reason = "ProviderConfigInvalid"
         message = (
-            f'ProviderConfig "{name}" is invalid: the platform operator must mend it; '
+            f'ProviderConfig "{name}" is invalid: the platform operator must fix it; '
             "what is wrong is in its own conditions."
         )
     return Finding(condition=Condition("ProviderConfigValid", FALSE, reason, message), message=message)

@@ -88,7 +88,7 @@ def report(
     """Return the status to write and the events to record after a pass.
 
     Never Ready while a step changes what runs; nothing at all while what decides is still to be read, or when a step
-    met one of the ordinary conflicts that the next pass mends.
+    met one of the ordinary conflicts that the next pass settles.
     """
     failure = finding_of(provider, snapshot, outcome)
     if isinstance(outcome, Failed):  # what was not written changes nothing of what runs

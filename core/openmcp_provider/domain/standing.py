@@ -223,8 +223,8 @@ def credentials_expired(snapshot: Snapshot[Any, Any], wanted: Access) -> Finding
     """Return the finding that the credentials for a tenant cluster are no longer accepted."""
     message = (
         f"The credentials for {target_of(snapshot, wanted)} have expired and the platform has not renewed them. They "
-        "are read again by "
-        f"themselves; if this stays, ask the platform operator [AccessRequest {metadata_path(wanted.access)}]."
+        "are read again automatically; if this persists, ask the platform operator "
+        f"[AccessRequest {metadata_path(wanted.access)}]."
     )
     return access_finding("CredentialsExpired", message, keeps_ready=True)
 
@@ -241,7 +241,7 @@ def unreachable(snapshot: Snapshot[Any, Any], wanted: Access, reason: str) -> Fi
             "Forbidden", message[0].upper() + message[1:], keeps_ready=True, event="ControlPlaneForbidden"
         )
     message = (
-        f"{target} cannot be reached. It is tried again by itself; if the cluster is meant to be up, "
+        f"{target} cannot be reached. This is retried automatically; if the cluster is meant to be up, "
         f"ask the platform operator {where}."
     )
     return access_finding(
@@ -253,8 +253,8 @@ def refused(snapshot: Snapshot[Any, Any], wanted: Access, read: Refused, told_by
     """Return the finding that a tenant cluster answers a read with an error, told by some condition."""
     target = target_of(snapshot, wanted)
     message = (
-        f"{target[0].upper()}{target[1:]} answers with an error {quoted(read.reason, read.why, secret=False)}. It is "
-        "tried again by itself; if this stays, ask the platform operator "
+        f"{target[0].upper()}{target[1:]} answers with an error {quoted(read.reason, read.why, secret=False)}. "
+        "This is retried automatically; if it persists, ask the platform operator "
         f"[AccessRequest {metadata_path(wanted.access)}]."
     )
     condition = Condition(told_by, UNKNOWN, f"Read{read.reason}", message)
