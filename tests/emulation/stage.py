@@ -220,7 +220,7 @@ def is_ready(obj: Json) -> bool:
 
 def is_stalled(obj: Json) -> bool:
     """Tell whether Flux gave an object up."""
-    return told(obj, "Stalled")[0] == "True"
+    return observed(obj) and told(obj, "Stalled")[0] == "True"
 
 
 def failed(reason: str) -> Callable[[Json], bool]:

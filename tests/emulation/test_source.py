@@ -108,7 +108,7 @@ def test_a_missing_tag() -> None:
         assert message(source, "Ready") == wanted + "MANIFEST_UNKNOWN: manifest unknown; map[Tag:9.9.9]"
         assert told(source, "FetchFailed") == ("True", "OCIArtifactPullFailed")
         assert told(source, "Reconciling") == ("True", "ProgressingWithRetry")
-        assert message(source, "Reconciling") == "building artifact"
+        assert message(source, "Reconciling") == "processing object: new generation -1 -> 1"
         assert dig(source, "status", "observedGeneration") == -1
         assert 10 <= pulls <= 16
         assert "FetchFailed" not in conditions(ready)

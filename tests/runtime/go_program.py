@@ -78,12 +78,13 @@ def _is_ready(release: Json) -> bool:
 
 
 def managers(obj: Json) -> set[tuple[str, str]]:
-    """Return our managers of an object's fields, status apart."""
+    """Return our managers of an object's fields, status and requests to reconcile apart."""
     entries = dig(obj, "metadata", "managedFields") or ()
     return {
         (entry["manager"], entry["operation"])
         for entry in entries
         if entry["manager"] == GO and not entry.get("subresource")
+        if entry["operation"] == "Apply" or set(entry["fieldsV1"]) != {"f:metadata"}
     }
 
 

@@ -14,6 +14,7 @@ from openmcp_provider.ports import Forbidden, PortError, Unavailable
 __all__ = ["Attempt", "timeout_of"]
 
 _HISTORY = 5
+_NOT_IN_SYNC = 10.0  # seconds that Flux waits for its cache after an uninstall before it tries again
 _OVER = {"Install": "install", "Upgrade": "upgrade"}
 
 
@@ -161,9 +162,11 @@ class Attempt:
         if action == "install" or strategy == "uninstall":
             await self._uninstall(records)
             return False
-        target = next((one for one in reversed(records[:-1]) if one.status in {"deployed", "superseded"}), None)
+        known = {entry.get("version") for entry in self.report.fields.get("history") or ()}
+        before = [one for one in records[:-1] if one.status in {"deployed", "superseded"} and one.number in known]
+        target = before[-1] if before else None
         if target is None:
-            said = "Failed to perform remediation: missing target release for rollback"
+            said = "Failed to perform remediation: missing target release for rollback: cannot remediate failed release"
             self.report.stall("MissingRollbackTarget", said)
             return True
         await self._rollback(records, target)
@@ -180,10 +183,13 @@ class Attempt:
             self._remediated("False", "UninstallFailed", said)
             self._count()
             raise Halt("UninstallFailed", said) from error
-        self._change_newest(status="uninstalled")
+        self._change_newest(status="uninstalling", action="uninstall-remediation")
         said = f"Helm uninstall remediation for release {self._place(records[-1])} succeeded"
-        self._remediated("True", "UninstallSucceeded", said)
+        self.report.say("Remediated", "True", "UninstallSucceeded", said)
+        self.report.say("Reconciling", "True", "ProgressingWithRetry", self.report.message("Reconciling"))
         await self.report.write()
+        world = self.helm.world
+        await world.pause(_NOT_IN_SYNC + 3 * world.chance("helm-controller", self.helm.origin, records[-1].last))
 
     async def _rollback(self, records: list[Record], target: Record) -> None:
         self.report.progress(f"Running 'rollback' action with timeout of {timeout_of(self.obj, 'rollback')}")
@@ -205,10 +211,13 @@ class Attempt:
         await self.report.write()
 
     async def _unlock(self, record: Record) -> None:
-        """Mark a revision as failed in whose middle somebody died."""
-        self.report.say("Released", "False", "PendingRelease", f"Unlocked Helm release with status '{record.status}'")
+        """Mark a revision as failed in whose middle somebody died; what Flux knew of all revisions is lost with it."""
+        said = f"Unlocked Helm release {self._place(record)} in {record.status} state"
         await self._try("Upgrade", self.helm.write(evolve(record, status="failed")))
-        self._remember(evolve(record, status="failed"), record.status.removeprefix("pending-"))
+        self.report.say("Released", "False", "PendingRelease", said)
+        self.report.say("Ready", "False", "PendingRelease", said)
+        await self.report.write()
+        self.report.fields["history"] = []
         await self.report.write()
 
     async def _try(self, action: str, doing: Any) -> Any:  # noqa: ANN401 - what the action returns

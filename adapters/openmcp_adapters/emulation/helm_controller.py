@@ -65,7 +65,7 @@ class HelmController(Actor):
         except Halt as halt:
             return await self._halt(obj, report, halt)
         report.handled(obj)
-        await report.write()
+        await report.finish()
         seconds = interval_of(obj)
         return self.again(seconds, key) if seconds and report.status("Stalled") != "True" else None
 

@@ -1,5 +1,6 @@
 """The status of a Flux object while it is worked on, and how it is written."""
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from openmcp_adapters.emulation.world import World
@@ -14,6 +15,7 @@ FORCE = "reconcile.fluxcd.io/forceAt"
 RESET = "reconcile.fluxcd.io/resetAt"
 
 _GONE = object()
+_BETWEEN = 0.002  # seconds between the writes at the end of an action
 
 
 def concern(obj: Json) -> tuple[Any, ...]:
@@ -95,17 +97,42 @@ class Report:
 
     async def write(self) -> None:
         """Write what changed since it was read or written last."""
+        await self._send(self.fields.keys() | self._written.keys(), self._said())
+
+    async def finish(self, *together: str) -> None:
+        """Write how an action ended as Flux does, some milliseconds apart.
+
+        First the conditions, while it still says that it is at work, then the other fields, then that the work is over,
+        and last of all the observed generation.
+
+        Args:
+            together: Fields that are written with the observed generation.
+        """
+        late = {"observedGeneration", "lastHandledReconcileAt", *together}
+        said = self._said()
+        at_work = [item for item in self._told if item["type"] == "Reconciling"]
+        busy = said if self.status("Reconciling") else [*at_work, *said]
+        fields = self.fields.keys() | self._written.keys()
+        for keys, told in ((set(), busy), (fields - late, busy), (set(), said)):
+            await self._send(keys, told)
+            await self._world.pause(_BETWEEN)
+        await self._send(fields, said)
+
+    async def _send(self, keys: AbstractSet[str], told: list[Json]) -> None:
         body: dict[str, Any] = {
             key: self.fields.get(key)
-            for key in sorted(self.fields.keys() | self._written.keys())
+            for key in sorted(keys)
             if self.fields.get(key, _GONE) != self._written.get(key, _GONE)
         }
-        told = [*self._of("Reconciling", "Stalled", "Ready"), *self._others()]
+        for key in body:
+            self._written.pop(key, None)
+            if key in self.fields:
+                self._written[key] = self.fields[key]
         if told != self._told:
             body["conditions"] = told
         if not body:
             return
-        self._written, self._told = dict(self.fields), told
+        self._told = told
         await self._client.patch(
             self._resource,
             self._metadata["name"],
@@ -114,6 +141,9 @@ class Report:
             body={"status": body},
             subresource="status",
         )
+
+    def _said(self) -> list[Json]:
+        return [*self._of("Reconciling", "Stalled", "Ready"), *self._others()]
 
     def _of(self, *kinds: str) -> list[Json]:
         return [self._conditions[kind] for kind in kinds if kind in self._conditions]

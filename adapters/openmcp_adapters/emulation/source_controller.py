@@ -89,7 +89,7 @@ class SourceController(Actor):
         else:
             report.fields.pop("observedLayerSelector", None)
         report.handled(obj)
-        await report.write()
+        await report.finish("artifact")
 
     async def _logins(self, obj: Json, report: Report) -> dict[str, Login]:
         name, namespace = dig(obj, "spec", "secretRef", "name"), obj["metadata"]["namespace"]
@@ -131,13 +131,12 @@ class SourceController(Actor):
 def _begin(report: Report) -> None:
     """Say what a look is about, in the words that stand until something is found."""
     observed = report.fields.get("observedGeneration", -1)
-    if not report.fields.get("artifact"):
-        report.begin(_BUILDING)
-        return
     doing = "reconciliation in progress"
     if not report.current:
         doing = f"processing object: new generation {observed} -> {report.generation}"
-    if report.status("Ready") == "Unknown":
+    elif not report.fields.get("artifact"):
+        doing = _BUILDING
+    if report.status("Ready") in {"", "Unknown"} or not report.fields.get("artifact"):
         report.begin(doing)
     else:
         report.progress(doing)

@@ -126,6 +126,7 @@ def _health(
         copies=copies,
         applied=found.applied if found else None,
         now=now,
+        recorded=str(snapshot.status.get("installedVersion") or ""),
     )
     return rule.health(item.ref, found.object if found else item.manifest, context)
 

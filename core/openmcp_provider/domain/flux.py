@@ -4,23 +4,27 @@ The parts: `flux_state` reads off where Flux is; `flux_source` and `flux_release
 them tell; `flux_text` makes foreign words fit for a status.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 
 from openmcp_provider.domain.flux_release import access_lost, release_health
 from openmcp_provider.domain.flux_source import source_health
 from openmcp_provider.domain.flux_state import (
+    OVERLOOKED,
     POKE,
     ReleaseState,
     SourceState,
+    find_source,
     history,
     installed_version,
+    overlooked,
     release_state,
     source_state,
     text_at,
 )
 from openmcp_provider.domain.flux_text import normalise
-from openmcp_provider.domain.flux_words import patience_ends
-from openmcp_provider.domain.objects import Json, conditions, dig
+from openmcp_provider.domain.flux_words import CHART, patience_ends
+from openmcp_provider.domain.objects import Json, Ref, conditions, dig, generation, uid
 from openmcp_provider.domain.rules import KindRule, Read, ReleaseRule
 
 __all__ = [
@@ -57,6 +61,15 @@ def _release_reads(release: Json) -> tuple[Read, ...]:
 
 
 _FINALIZER = "finalizers.fluxcd.io"
+
+
+def _overlooked(ref: Ref, release: Json, live: Mapping[Ref, Json]) -> str:
+    source = find_source(ref, release, live)
+    if source is None or not overlooked(release, source):
+        return ""
+    since = text_at(conditions(release), "Ready", "lastTransitionTime")
+    parts = (uid(source), generation(source), text_at(source, "status", "artifact", "revision"), since)
+    return OVERLOOKED + hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
 def _access(release: Json) -> str:
@@ -98,6 +111,7 @@ OCI_REPOSITORY = KindRule(
     reads=_source_reads,
     due=patience_ends,
     poke=POKE,
+    condition=CHART,
     finalizer=_FINALIZER,
     controller="Flux",
 )
@@ -108,6 +122,7 @@ HELM_RELEASE = KindRule(
     reads=_release_reads,
     due=patience_ends,
     poke=POKE,
+    overlooked=_overlooked,
     finalizer=_FINALIZER,
     controller="Flux",
     release=ReleaseRule(

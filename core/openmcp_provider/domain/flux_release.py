@@ -11,6 +11,7 @@ from openmcp_provider.domain.flux_state import (
     history,
     is_current,
     is_old_news,
+    overlooked,
     release_state,
     runs,
     source_state,
@@ -55,12 +56,15 @@ def release_health(ref: Ref, release: Json, context: HealthContext) -> Health:
 def _progress(scene: Scene, release: Json, source: Json | None) -> Health:
     state = source_state(source)
     there = state in {"Ready", "Degraded"}
-    if scene.same and _settled(release) and (runs(release, source) if there else fetched_before(source)):
+    refetched = fetched_before(source) or state in {"Missing", "Terminating"}
+    if scene.same and _settled(release) and (runs(release, source) if there else refetched):
         deployed = Condition(INSTALLED, TRUE, "Deployed", scene.installed)
         message = f"{'Looking at' if there else 'Pulling'} the chart of {scene.wanted} again."
         return Health("Progressing", message, (deployed,), scene.installed, event="Pulling", keeps_ready=True)
+    if overlooked(release, source):
+        return _changing(scene, f"{scene.change}: waiting for Flux to take up the chart.")
     if there:
-        action = "upgrade" if scene.installed else "install"
+        action = "upgrade" if scene.there else "install"
         return _changing(scene, f"{scene.change}: Helm {action} is running on the control plane.")
     verb = "waiting for" if state in {"Failing", "Stalled", "Suspended"} else "pulling"
     return _changing(scene, f"{scene.change}: {verb} the chart.")
@@ -123,6 +127,8 @@ def _no_access(scene: Scene, reason: str, said: str) -> Health:
     }
     message = f"{what[reason]}: {said}. {again}"
     last = Condition(INSTALLED, FALSE, "Installing", "nothing seen there yet")
+    if scene.there:
+        last = Condition(INSTALLED, TRUE, "Upgrading", "as last seen")
     if scene.installed:
         message += f" {scene.installed} is what was seen there last."
         last = Condition(INSTALLED, TRUE, "Deployed" if scene.same else "Upgrading", f"{scene.installed}, as last seen")
@@ -156,11 +162,11 @@ def _helm_failed(scene: Scene, failure: _Failure) -> Health:
 
 def _what_failed(scene: Scene, failure: _Failure) -> tuple[str, Condition]:
     installed, wanted = scene.installed, scene.wanted
-    if not installed:
+    if not scene.there:
         return f"Installing {wanted} failed.", Condition(INSTALLED, FALSE, "InstallFailed", failure.cause)
     if not failure.rolled_back:
         what = f"{scene.change} failed." if scene.same else f"Upgrade to {wanted} failed."
-        return what, Condition(INSTALLED, TRUE, "UpgradeFailed", installed)
+        return what, Condition(INSTALLED, TRUE, "UpgradeFailed", installed or failure.cause)
     rolled_back = Condition(INSTALLED, TRUE, "RolledBack", installed)
     if scene.same:
         return f"Changed settings of {installed} failed and were rolled back; it runs with those before.", rolled_back

@@ -7,15 +7,18 @@ everything says so at once: both generations observed, the wanted artifact there
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from openmcp_provider.domain.objects import Json, Ref, annotations, conditions, deleting, dig, generation
+from openmcp_provider.domain.versions import same_version
 
 __all__ = [
     "GROUP_HELM",
     "GROUP_SOURCE",
     "HELM_REASONS",
+    "OVERLOOKED",
     "POKE",
+    "Presence",
     "ReleaseState",
     "SourceState",
     "chart_version",
@@ -27,9 +30,10 @@ __all__ = [
     "is_current",
     "is_old_news",
     "is_seen",
+    "overlooked",
+    "presence",
     "release_state",
     "runs",
-    "same_version",
     "source_state",
     "text_at",
 ]
@@ -38,6 +42,9 @@ GROUP_SOURCE = "source.toolkit.fluxcd.io"
 GROUP_HELM = "helm.toolkit.fluxcd.io"
 POKE = "reconcile.fluxcd.io/requestedAt"
 """The annotation that makes Flux look at once; its value comes back as ``status.lastHandledReconcileAt``."""
+
+OVERLOOKED = "source-ready-"
+"""How the value begins where only the wait for a source is to end: what failed since is news all the same."""
 
 SourceState = Literal["Missing", "Terminating", "Suspended", "Progressing", "Failing", "Stalled", "Degraded", "Ready"]
 """``Degraded``: the wanted artifact is there and served, but the last look at the registry failed."""
@@ -177,20 +184,48 @@ def installed_version(release: Json | None) -> str:
     return ""
 
 
+class Presence(NamedTuple):
+    """What runs on the control plane: the version, as far as anything tells it, and whether there is anything."""
+
+    version: str
+    there: bool
+
+
+def presence(release: Json | None, recorded: str) -> Presence:
+    """Return what runs, from everything that tells of it.
+
+    Args:
+        release: The HelmRelease, None if there is none.
+        recorded: What our own last status said, empty if nothing.
+    """
+    if release is None:
+        return Presence("", there=False)
+    version = installed_version(release)
+    if _concluding(release):  # the change is still under way: what ran before it counts
+        fallback = version if int(dig(release, "status", "observedGeneration") or 0) > 0 else ""
+        version = recorded or fallback
+    elif not version and _lost(release, recorded):
+        return Presence(recorded, there=True)
+    return Presence(version, there=bool(version))
+
+
+def overlooked(release: Json, source: Json | None) -> bool:
+    """Tell whether a release waits for a source that is ready, which helm-controller notices only half a minute later.
+
+    Being woken by the source's Ready, it may look before the source's observed generation is written. Another artifact
+    wakes it once more, the same one does not.
+    """
+    said = text_at(conditions(release), "Ready", "reason") == "SourceNotReady" and _is(release, "Ready", "False")
+    idle = deleting(release) or _suspended(release)
+    digest = _wanted_digest(source)
+    return said and not idle and bool(digest) and digest == _attempted_digest(release)
+
+
 def chart_version(source: Json | None) -> str:
     """Return the chart version that a source asks for by its tag, empty where it asks in another way."""
     if source is None or any(dig(source, "spec", "ref", key) for key in ("digest", "semver")):
         return ""
     return text_at(source, "spec", "ref", "tag").replace("_", "+")
-
-
-def same_version(installed: str, wanted: str) -> bool:
-    """Tell whether the installed version is the wanted one, however it is spelt.
-
-    Flux puts its own digest where a version has build metadata, so that these are missing from what is installed.
-    """
-    one, other = installed.removeprefix("v"), wanted.removeprefix("v").replace("_", "+")
-    return bool(one) and one in {other, other.partition("+")[0]}
 
 
 def text_at(obj: object, *path: str) -> str:
@@ -207,6 +242,31 @@ def _of_this_generation(obj: Json, kind: str) -> bool:
     return bool(dig(conditions(obj), kind, "observedGeneration") == generation(obj))
 
 
+def _concluding(release: Json) -> bool:
+    """Tell whether an action just ended well and Flux did not write all of that yet.
+
+    It writes conditions, history and observed generation one after the other.
+    """
+    attempted = text_at(release, "status", "lastAttemptedRevision")
+    newest = next(iter(history(release)), {})
+    return (
+        not is_current(release)
+        and dig(release, "status", "lastAttemptedGeneration") == generation(release)
+        and text_at(newest, "status") == "deployed"
+        and text_at(newest, "chartVersion") == attempted
+        and not _is(release, "Ready", "False")
+    )
+
+
+def _lost(release: Json, recorded: str) -> bool:
+    """Tell whether Flux installed something and its history does not tell any more: it is cleared after a crash."""
+    newest = next(iter(history(release)), {})
+    upgraded = text_at(release, "status", "lastAttemptedReleaseAction") == "upgrade"
+    gone = text_at(newest, "status") in {"uninstalled", "uninstalling"}
+    known = upgraded or (bool(recorded) and not newest)
+    return bool(text_at(release, "status", "storageNamespace")) and known and not gone
+
+
 def _is_news(obj: Json, kind: str) -> bool:
     """Tell whether a condition is about the present spec, and not about the one before."""
     return is_current(obj) or _of_this_generation(obj, kind)
@@ -217,9 +277,9 @@ def _suspended(obj: Json) -> bool:
 
 
 def _poked(obj: Json) -> bool:
-    """Tell whether Flux was asked to look again and has not done so yet."""
-    token = annotations(obj).get(POKE)
-    return bool(token) and token != dig(obj, "status", "lastHandledReconcileAt")
+    """Tell whether Flux was asked to look again, for what it works with changed, and has not done so yet."""
+    token = annotations(obj).get(POKE, "")
+    return bool(token) and not token.startswith(OVERLOOKED) and token != dig(obj, "status", "lastHandledReconcileAt")
 
 
 def _fetch_failed(source: Json) -> bool:

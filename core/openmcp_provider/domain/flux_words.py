@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition
-from openmcp_provider.domain.flux_state import chart_version, installed_version, is_seen, same_version
+from openmcp_provider.domain.flux_state import chart_version, is_seen, presence
 from openmcp_provider.domain.objects import Json, Ref
 from openmcp_provider.domain.rules import HealthContext
+from openmcp_provider.domain.versions import same_version
 from openmcp_provider.provider import Health
 
 __all__ = ["CHART", "INSTALLED", "PATIENCE", "Scene", "idle", "patience_ends", "scene_of"]
@@ -30,7 +31,8 @@ class Scene:
     Attributes:
         ref: The object.
         context: What the rule was told beside it.
-        installed: The chart version that runs, empty where none does.
+        installed: The chart version that runs, empty where none does or nothing tells which.
+        there: Something runs.
         wanted: The version asked for in the tenant's words, or what stands for it.
         same: What runs is of the version asked for.
     """
@@ -38,14 +40,17 @@ class Scene:
     ref: Ref
     context: HealthContext
     installed: str
+    there: bool
     wanted: str
     same: bool
 
     @property
     def change(self) -> str:
         """What is being done, in words."""
-        if not self.installed:
+        if not self.there:
             return f"Installing {self.wanted}"
+        if not self.installed:
+            return f"Upgrading to {self.wanted}"
         if self.same:
             return f"Applying changed settings to {self.installed}"
         return f"Upgrading from {self.installed} to {self.wanted}"
@@ -53,7 +58,7 @@ class Scene:
     @property
     def event(self) -> str:
         """The reason of the event that tells so."""
-        return "Upgrading" if self.installed else "Installing"
+        return "Upgrading" if self.there else "Installing"
 
     @property
     def stays(self) -> str:
@@ -62,19 +67,20 @@ class Scene:
 
     def changing(self, message: str) -> Condition:
         """Return the condition while the change is under way."""
-        if self.installed:
-            return Condition(INSTALLED, TRUE, "Upgrading", self.installed)
+        if self.there:
+            return Condition(INSTALLED, TRUE, "Upgrading", self.installed or message)
         return Condition(INSTALLED, FALSE, "Installing", message)
 
 
 def scene_of(ref: Ref, release: Json | None, source: Json | None, context: HealthContext) -> Scene:
     """Return what the object at `ref` is about, from the release and its source, either of which may be missing."""
-    installed, chart = installed_version(release), chart_version(source)
+    (installed, there), chart = presence(release, context.recorded), chart_version(source)
     known = [version for version in (chart, context.version) if version]
     return Scene(
         ref=ref,
         context=context,
         installed=installed,
+        there=there,
         wanted=context.version or chart or context.title,
         same=bool(installed) and (not known or any(same_version(installed, version) for version in known)),
     )

@@ -17,6 +17,7 @@ from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting, dig
 from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, Path, owns_beyond, without_emptied
 from openmcp_provider.domain.plan import Apply, Create, Delete, Patch, ReadCluster, TakeOver
+from openmcp_provider.domain.rules import KindRule
 from openmcp_provider.domain.snapshot import Content, NotRead, Refused, Snapshot, Unreachable
 
 __all__ = ["COPY_CONDITIONS", "settle"]
@@ -196,12 +197,23 @@ class _Writer:
         self._apply(item, bare, live, sealed, stale)
         if live is not None and live.applied and rule and (due := rule.due(live.object, live.applied)):
             self.draft.look_at(due)
-        if live is not None and rule and token and before and before != token:
+        if live is not None and rule:
+            self._poke(item, live, rule, token if before and before != token else "")
+
+    def _poke(self, item: Wanted, live: Live, rule: KindRule, token: str) -> None:
+        """Have a controller look again where it does not notice by itself that something changed."""
+        objects = {ref: other.object for ref, other in self.objects.items()}
+        overlooked = rule.overlooked(item.ref, live.object, objects)
+        if token:
             notes = {INPUTS: token, rule.poke: token} if rule.poke else {INPUTS: token}
             body: Json = {"metadata": {"uid": live.uid, "annotations": notes}}
             self.draft.steps.append(
                 Patch(ref=item.ref, uid=live.uid, kind="merge", body=body, why="what it reads has changed")
             )
+        elif overlooked and annotations(live.object).get(rule.poke) != overlooked:
+            body = {"metadata": {"uid": live.uid, "annotations": {rule.poke: overlooked}}}
+            why = "what it waits for is there"
+            self.draft.steps.append(Patch(ref=item.ref, uid=live.uid, kind="merge", body=body, why=why))
 
     def _apply(self, item: Wanted, manifest: Json, live: Live | None, sealed: Sealed | None, stale: str) -> None:
         if live is None:
@@ -304,7 +316,8 @@ def _prune(owner: Owner, objects: Mapping[Ref, Live], wanted: Desired, draft: Dr
 
 def _told_by(item: Wanted) -> str:
     """Return the type of the condition that tells of an item."""
-    return COPY_CONDITIONS[item.ref.kind][0] if item.source else "Installed"
+    rule = rule_for(item.ref.api_version, item.ref.kind)
+    return COPY_CONDITIONS[item.ref.kind][0] if item.source else rule.condition if rule else "Installed"
 
 
 def _taken(item: Wanted) -> Finding:
@@ -327,7 +340,9 @@ def _taken(item: Wanted) -> Finding:
 def _going(item: Wanted, *, held: bool) -> Finding:
     message = f"{item.ref} is being deleted by somebody. It is created again once it is gone."
     message += "" if held else " Nothing to do."
-    return Finding(condition=Condition(_told_by(item), FALSE, "BeingDeleted", message), message=message, error=False)
+    kind = _told_by(item)
+    condition = Condition(kind, UNKNOWN if kind == "Installed" else FALSE, "BeingDeleted", message)
+    return Finding(condition=condition, message=message, error=False)
 
 
 def _not_served(item: Wanted, title: str, *, comes: bool) -> Finding:

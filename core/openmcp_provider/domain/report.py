@@ -25,6 +25,7 @@ from openmcp_provider.domain.reconcile import config_problems, owner_of, spec_pr
 from openmcp_provider.domain.snapshot import Snapshot, Valid
 from openmcp_provider.domain.standing import Stage
 from openmcp_provider.domain.status import says_ready, stamped
+from openmcp_provider.domain.versions import same_version
 from openmcp_provider.provider import Advice, Provider
 
 __all__ = ["Report", "report"]
@@ -206,12 +207,15 @@ def _lead_first(lead: Finding, findings: tuple[Finding, ...]) -> tuple[Finding, 
 
 def _changing(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> Finding:
     """Return that something is being written, where nothing more telling is known."""
-    installed = view.health.installed
-    if view.health.complete:
+    installed, wanted = view.health.installed, _version(provider, snapshot)
+    if installed and wanted and not same_version(installed, wanted):
+        message = f"Upgrading from {installed} to {wanted}: writing the change."
+        condition = Condition("Installed", TRUE, "Upgrading", installed)
+    elif installed or view.health.complete:
         message = f"Applying changed settings to {_called(provider, installed)}."
         condition = Condition("Installed", TRUE, "Upgrading", installed)
     else:
-        message = f"Installing {_called(provider, _version(provider, snapshot))}."
+        message = f"Installing {_called(provider, wanted)}."
         condition = Condition("Installed", FALSE, "Installing", message)
     return Finding(condition=condition, message=message, error=False)
 

@@ -31,6 +31,7 @@ class HealthContext:
         config_name: Name of the ProviderConfig.
         live: Every live object of the tenant, by reference.
         copies: The name of the source of each copy.
+        recorded: The installed version that our own last status tells, empty where none does.
         applied: When our fields of this object were last written, None if that is not known.
         now: The present.
     """
@@ -42,6 +43,7 @@ class HealthContext:
     copies: Mapping[Ref, str]
     applied: datetime | None
     now: datetime
+    recorded: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,10 @@ def _reads_nothing(_: Json) -> tuple[Read, ...]:
     return ()
 
 
+def _overlooks_nothing(_: Ref, __: Json, ___: Mapping[Ref, Json]) -> str:
+    return ""
+
+
 def _is_never_due(_: Json, __: datetime) -> datetime | None:
     return None
 
@@ -84,6 +90,9 @@ class KindRule:
         reads: What its controller reads beside it.
         due: When its controller should have reacted to what was written last; None once it has.
         poke: Annotation that makes the controller look at once, empty where it watches what it reads.
+        overlooked: A token if its controller has to be asked to look again, for it does not notice by itself that what
+            it waits for came; the same for the same situation, and empty where there is nothing to ask for.
+        condition: Type of the condition that tells of an object of this kind.
         finalizer: The finalizer of its controller, empty where it sets none.
         controller: What people call its controller.
         release: Set for kinds that install on another cluster.
@@ -93,6 +102,8 @@ class KindRule:
     reads: Callable[[Json], tuple[Read, ...]] = _reads_nothing
     due: Callable[[Json, datetime], datetime | None] = _is_never_due
     poke: str = ""
+    overlooked: Callable[[Ref, Json, Mapping[Ref, Json]], str] = _overlooks_nothing
+    condition: str = "Installed"
     finalizer: str = ""
     controller: str = "Its controller"
     release: ReleaseRule | None = None
