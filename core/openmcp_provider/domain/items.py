@@ -316,8 +316,7 @@ def _prune(owner: Owner, objects: Mapping[Ref, Live], wanted: Desired, draft: Dr
 
 def _told_by(item: Wanted) -> str:
     """Return the type of the condition that tells of an item."""
-    rule = rule_for(item.ref.api_version, item.ref.kind)
-    return COPY_CONDITIONS[item.ref.kind][0] if item.source else rule.condition if rule else "Installed"
+    return COPY_CONDITIONS[item.ref.kind][0] if item.source else "Installed"
 
 
 def _taken(item: Wanted) -> Finding:
@@ -340,7 +339,8 @@ def _taken(item: Wanted) -> Finding:
 def _going(item: Wanted, *, held: bool) -> Finding:
     message = f"{item.ref} is being deleted by somebody. It is created again once it is gone."
     message += "" if held else " Nothing to do."
-    kind = _told_by(item)
+    rule = rule_for(item.ref.api_version, item.ref.kind)
+    kind = rule.condition if rule else _told_by(item)
     condition = Condition(kind, UNKNOWN if kind == "Installed" else FALSE, "BeingDeleted", message)
     return Finding(condition=condition, message=message, error=False)
 
