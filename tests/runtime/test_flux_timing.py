@@ -143,3 +143,56 @@ def test_a_deleted_source_leaves_what_runs_installed() -> None:
         await stage.ready("a")
 
     play(story)
+
+
+async def killed_in_an_upgrade(stage: Stage) -> None:
+    """Have helm-controller die in the midst of an upgrade."""
+    await ready(stage)
+    await stage.ocm("a", "0.7.0")
+    await stage.told("a", "Helm upgrade is running")
+    await asyncio.sleep(3)
+    await stage.landscape.helm_controller.stop()
+
+
+def test_what_runs_stays_installed_when_flux_forgets_it() -> None:
+    """helm-controller dies in an upgrade and clears the history on its restart: words of an upgrade (case 2.5)."""
+
+    async def story(stage: Stage) -> None:
+        await killed_in_an_upgrade(stage)
+        stage.landscape.script("a").upgrade_failures = 1
+        await stage.landscape.helm_controller.start()
+        await asyncio.sleep(0.01)
+        seen: list[Json] = []
+        for _ in range(400):
+            seen.append(await stage.status("a"))
+            await asyncio.sleep(0.25)
+        assert {"True"} == {status for status, _, _ in said(seen, "Installed")}
+        assert {"0.6.0"} == {status.get("installedVersion") for status in seen}
+        assert not any("Installing" in message for _, _, message in said(seen, "Ready"))
+        assert "Upgrade to 0.7.0 failed." in said(seen, "Ready")[-1][2]
+
+    play(story)
+
+
+def test_a_release_that_flux_forgot_is_not_deleted_before_it_is_known_again() -> None:
+    """An OCM goes while the history is empty: Flux would let the release go and leave it installed (case 2.6)."""
+
+    async def story(stage: Stage) -> None:
+        await killed_in_an_upgrade(stage)
+        home = stage.landscape.home("a")
+        body: dict[str, Any] = {"status": {"history": []}}
+        hand = stage.landscape.client("helm-controller")
+        await hand.patch(RELEASES, NAME, home, kind="merge", body=body, subresource="status")
+        await stage.delete("a")
+        await stage.told("a", "`helm uninstall`")
+        await asyncio.sleep(120)
+        release = await stage.get(RELEASES, NAME, home)
+        assert release is not None
+        assert "deletionTimestamp" not in release["metadata"]
+        await stage.landscape.helm_controller.start()
+        await stage.gone("a")
+        plane = stage.landscape.cluster_of("a")
+        deployments = Resource("apps/v1", "Deployment", "deployments")
+        assert not (await stage.landscape.client("tenant", plane).list(deployments)).items
+
+    play(story)

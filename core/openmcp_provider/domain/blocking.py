@@ -15,6 +15,7 @@ from openmcp_provider.provider import Edition, Provider
 __all__ = [
     "BLOCKED",
     "abandoned",
+    "blocked_by_forgotten",
     "blocked_by_guards",
     "blocked_by_leftovers",
     "blocked_by_suspension",
@@ -34,6 +35,16 @@ def cleaning(title: str) -> Finding:
     """Deletion goes on by itself."""
     condition = Condition("Installed", UNKNOWN, "Terminating", f"{title} is being taken away.")
     return Finding(condition=condition, message="Cleanup in progress", error=False, silent=True)
+
+
+def blocked_by_forgotten(ref: Ref, controller: str, what: str) -> Finding:
+    """A controller lost track of its release, and would let it go without uninstalling."""
+    message = (
+        f"deletion blocked: {controller} lost track of {what} and would leave it there. It was asked to look again, "
+        "and the rest continues then. If this stays, the platform operator must run `helm uninstall` "
+        f"on the control plane, rather than delete records there, and abandon the rest [{ref}]."
+    )
+    return _blocked("ReleaseForgotten", message)
 
 
 def uninstalling(title: str, ref: Ref, failure: str) -> Finding:

@@ -84,6 +84,13 @@ def _suspended(release: Json) -> bool:
     return dig(release, "spec", "suspend") is True
 
 
+def _forgotten(release: Json) -> bool:
+    """Tell whether something is installed that the history does not tell of, as after a crash in an upgrade."""
+    unlocked = any(text_at(told, "reason") == "PendingRelease" for told in conditions(release).values())
+    upgraded = text_at(release, "status", "lastAttemptedReleaseAction") == "upgrade"
+    return _attempted(release) and not history(release) and (upgraded or unlocked)
+
+
 def _describe(release: Json) -> str:
     """Return the release as Helm lists it: where its records are, its name, and its version."""
     namespace = (
@@ -131,6 +138,7 @@ HELM_RELEASE = KindRule(
         suspended=_suspended,
         let_go={"spec": {"suspend": True}},
         describe=_describe,
+        forgotten=_forgotten,
         failure=_failure,
         access_lost=access_lost,
     ),

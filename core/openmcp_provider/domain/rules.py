@@ -56,6 +56,7 @@ class ReleaseRule:
         suspended: Whether a person stopped the controller; deleting now would orphan what is installed.
         let_go: Merge patch that makes a terminating object go without touching the other cluster.
         describe: What stays on the other cluster if it is let go, in words.
+        forgotten: Whether the controller lost track of what it installed: deleting now would orphan it.
         failure: What the controller says about a deletion that does not succeed, empty if nothing.
         access_lost: Why the controller cannot work on the other cluster at all, empty if it can.
     """
@@ -65,6 +66,7 @@ class ReleaseRule:
     suspended: Callable[[Json], bool]
     let_go: Json
     describe: Callable[[Json], str]
+    forgotten: Callable[[Json], bool]
     failure: Callable[[Json], str]
     access_lost: Callable[[Json], str]
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from openmcp_provider.domain import access, standing
 from openmcp_provider.domain.blocking import (
     abandoned,
+    blocked_by_forgotten,
     blocked_by_guards,
     blocked_by_leftovers,
     blocked_by_suspension,
@@ -323,6 +324,8 @@ class _Teardown:
         let_go = self.ways.get(release.cluster) is _Way.LET_GO
         if release.rule.suspended(live.object) and not deleting(live.object) and not let_go:
             self.draft.find(blocked_by_suspension(ref))
+        elif release.rule.forgotten(live.object) and not deleting(live.object) and not let_go:
+            self._remind(ref, live, release.rule)
         elif deleting(live.object) and let_go and not release.rule.suspended(live.object):
             body: Json = {"metadata": {"uid": live.uid}, **release.rule.let_go}
             why = "its cluster is given up, so its controller must let go without uninstalling"
@@ -346,6 +349,17 @@ class _Teardown:
             body: Json = {"metadata": {"uid": release.live.uid, "annotations": {rule.poke: token}}}
             why = "it may uninstall through another kubeconfig now"
             self.draft.steps.append(Patch(ref=ref, uid=release.live.uid, kind="merge", body=body, why=why))
+
+    def _remind(self, ref: Ref, live: Live, rule: ReleaseRule) -> None:
+        """Have a controller that lost track of its release look again, once a deletion, instead of deleting it."""
+        kind = rule_for(ref.api_version, ref.kind)
+        poke, controller = (kind.poke, kind.controller) if kind else ("", "")
+        token = f"deletion-{uid(self.snapshot.instance)}"
+        if poke and annotations(live.object).get(poke) != token:
+            body: Json = {"metadata": {"uid": live.uid, "annotations": {poke: token}}}
+            why = "its controller lost track of what it installed"
+            self.draft.steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
+        self.draft.find(blocked_by_forgotten(ref, controller, rule.describe(live.object)))
 
     def _delete(self, ref: Ref, live: Live, why: str, patience: timedelta = PATIENCE) -> None:
         if deleting(live.object):
