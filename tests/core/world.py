@@ -339,7 +339,7 @@ class World:
         if found is None:
             return
         self.policy(found)
-        if isinstance(step, (Apply, Patch, TakeOver)):
+        if not isinstance(step, Delete) and step.ref.kind != "Namespace":
             key = (step.ref, kind_of(step))
             ready = self.instance["metadata"]["generation"] if says_ready(self.instance) else 0
             answer = observe(found, self.provider.edition.field_manager)

@@ -16,7 +16,7 @@ from openmcp_provider.domain.compare import departure, difference, patched
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, Ref, deleting, generation, uid
 from openmcp_provider.domain.ownership import Live
-from openmcp_provider.domain.plan import Apply, Patch, Plan, Step, TakeOver, Writes
+from openmcp_provider.domain.plan import Apply, Create, Patch, Plan, Step, TakeOver, Writes
 from openmcp_provider.domain.snapshot import Sent, Snapshot
 
 __all__ = ["CONDITION", "Repeatable", "held_back", "kind_of", "recent", "sent", "settled"]
@@ -32,10 +32,10 @@ MEMORY = timedelta(minutes=10)
 _TOLD = 2
 """Somebody may undo one write without it being a habit."""
 
-Repeatable = Apply | Patch | TakeOver
+Repeatable = Create | Apply | Patch | TakeOver
 """The writes that are made again when what they wrote is not there."""
 
-_REPEATABLE = (Apply, Patch, TakeOver)
+_REPEATABLE = (Create, Apply, Patch, TakeOver)
 
 
 def kind_of(step: Repeatable) -> str:
@@ -55,7 +55,7 @@ def sent(before: Sent | None, step: Repeatable, answer: Live, now: datetime, *, 
     """
     digest = _digest(step)
     kept = answer.object if _otherwise(step, answer) else None
-    missing = isinstance(step, Apply) and not step.uid
+    missing = isinstance(step, Create) or (isinstance(step, Apply) and not step.uid)
     again = before is not None and before.digest == digest and now - before.at < MEMORY
     if before is not None and again and (missing or before.uid == answer.uid):
         times, ready = before.times + 1, before.ready if before.times else ready
@@ -131,7 +131,8 @@ def _repeated(snapshot: Snapshot[Any, Any], step: Repeatable, now: datetime) -> 
     found = snapshot.sent.get((step.ref, kind_of(step)))
     if found is None or not found.times or not _is_recent(found, now) or found.digest != _digest(step):
         return None
-    return found if found.uid == step.uid or not step.uid else None
+    known = "" if isinstance(step, Create) else step.uid
+    return found if known in {"", found.uid} else None
 
 
 def _is_recent(found: Sent, now: datetime) -> bool:
@@ -155,6 +156,8 @@ def _digest(step: Repeatable) -> str:
     what: object = ""
     if isinstance(step, Apply):
         what = [step.manifest, step.sealed.digest if step.sealed else ""]
+    elif isinstance(step, Create):
+        what = step.manifest
     elif isinstance(step, Patch):
         what = step.body
         if not isinstance(step.body, Mapping):
@@ -163,6 +166,8 @@ def _digest(step: Repeatable) -> str:
 
 
 def _field(step: Repeatable) -> str:
+    if isinstance(step, Create):
+        return ""
     return "metadata.managedFields" if isinstance(step, TakeOver) else step.field
 
 

@@ -242,7 +242,7 @@ class Executor(Generic[S, C]):
         if step.ref.kind == "Namespace":
             work.fresh.add((step.ref.cluster, step.ref.name))
         else:
-            self._note(work, step.ref, made)
+            self._sent(work, step, made)
 
     async def _apply(self, work: Pass[S, C], step: Apply) -> None:
         cluster = await self._cluster(work, step.ref.cluster)
