@@ -235,7 +235,7 @@ class Landscape(RuleBasedStateMachine):
                 assert step.uid == before[step.ref]["metadata"]["uid"]
 
     def _ready_is_true(self, plan: Plan, told: Report, was: dict[str, Any]) -> None:
-        """Ready is written only without writes, and new only while the wanted version is deployed."""
+        """Ready is written only where nothing that runs changes, and new only while the wanted version is deployed."""
         if told.status is None or self.world.gone:
             return
         status = told.status
@@ -243,7 +243,7 @@ class Landscape(RuleBasedStateMachine):
         assert (status["phase"] == "Ready") == (ready["status"] == "True")
         if ready["status"] != "True":
             return
-        assert not plan.writes
+        assert not plan.changes
         assert not dig(self.world.instance, "metadata", "deletionTimestamp")
         generation = self.world.instance["metadata"]["generation"]
         before: dict[str, Any] = next((item for item in was.get("conditions", ()) if item["type"] == "Ready"), {})
