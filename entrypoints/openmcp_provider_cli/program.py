@@ -49,7 +49,8 @@ class Setting:
         namespace: The provider's own.
         identity: Tells this process from others.
         platform: The platform.
-        factory: Makes clients of other clusters.
+        factory: Makes clients of tenants' clusters.
+        onboarding: Makes the client of the onboarding cluster, which is trusted as the platform is.
         clock: The time.
         randomness: For jitter.
         lines: The log.
@@ -62,6 +63,7 @@ class Setting:
     identity: str
     platform: Cluster
     factory: ClusterFactory
+    onboarding: ClusterFactory
     clock: SystemClock
     randomness: SystemRandomness
     lines: Log
@@ -90,7 +92,7 @@ class Setting:
         return OnboardingAccess(
             onboarding_access(self.provider.edition, local_name, self.namespace, rules),
             platform=platform,
-            factory=self.factory,
+            factory=self.onboarding,
             clock=self.clock,
             randomness=self.randomness,
             told=self.told,
@@ -149,6 +151,7 @@ def execute(
             identity=f"{environ.get('POD_NAME') or os.uname().nodename}_{os.getpid()}",
             platform=platform,
             factory=factory,
+            onboarding=_clients(arguments.client, provider.edition.field_manager, trusted=True),
             clock=SystemClock(),
             randomness=SystemRandomness(),
             lines=lines,
@@ -221,7 +224,7 @@ def _log_settings(arguments: argparse.Namespace) -> Settings:
         raise Wrong(str(error)) from None
 
 
-def _clients(asked: str | None, program: str) -> Clients:
+def _clients(asked: str | None, program: str, *, trusted: bool = False) -> Clients:
     """Return the factory of a client library.
 
     Raises:
@@ -234,7 +237,7 @@ def _clients(asked: str | None, program: str) -> Clients:
             if (error.name or "").startswith("openmcp"):
                 raise
         else:
-            return made(randomness=SystemRandomness(), user_agent=f"{program}/{version()}")
+            return made(randomness=SystemRandomness(), user_agent=f"{program}/{version()}", trusted=trusted)
     extra = asked or "lightkube"
     raise Wrong(f'no client library: pip install "service-provider-ocm[{extra}]"')
 

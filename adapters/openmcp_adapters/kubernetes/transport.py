@@ -72,6 +72,7 @@ class KubernetesTransport(Transport):
                     status=response.status,
                     retry_after=response.headers.get("Retry-After", ""),
                     chunks=response.content.iter_any(),
+                    encoding=response.headers.get("Content-Encoding", "").lower(),
                 )
             finally:
                 self._responses.discard(response)
@@ -109,7 +110,7 @@ class KubernetesTransport(Transport):
         connector = aiohttp.TCPConnector(
             limit=0, ssl=self._access.tls or True, keepalive_timeout=30.0, socket_factory=_socket
         )
-        return aiohttp.ClientSession(connector=connector, middlewares=(self._once,))
+        return aiohttp.ClientSession(connector=connector, middlewares=(self._once,), auto_decompress=False)
 
     async def _once(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """Keep the client from repeating a request whose connection broke, and from following redirects."""

@@ -67,7 +67,8 @@ class LightkubeTransport(Transport):
                 yield Answer(
                     status=response.status_code,
                     retry_after=response.headers.get("Retry-After", ""),
-                    chunks=response.aiter_bytes(),
+                    chunks=response.aiter_raw(),
+                    encoding=response.headers.get("Content-Encoding", "").lower(),
                 )
             finally:
                 await response.aclose()

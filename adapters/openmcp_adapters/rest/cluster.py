@@ -4,13 +4,13 @@ All that is known of that interface is known here and in the modules beside it; 
 behind `Transport`.
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Literal
 
 from openmcp_adapters.rest import paths
 from openmcp_adapters.rest.errors import refusal
+from openmcp_adapters.rest.limits import Limits, TooLarge, parsed, whole
 from openmcp_adapters.rest.transport import JSON, Answer, Body, Request, Timeouts, Transport
 from openmcp_adapters.rest.watching import Lines, decoded
 from openmcp_provider.domain.errors import NotFound, ServerError, Unavailable
@@ -24,6 +24,7 @@ _METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v
 _PATCHES = {"json": "application/json-patch+json", "merge": "application/merge-patch+json"}
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _NAMESPACE = ("v1", "Namespace")
+_PAGE = 500
 
 
 class RestCluster(Cluster):
@@ -33,12 +34,16 @@ class RestCluster(Cluster):
         transport: The way to it.
         timeouts: How long to wait.
         randomness: Draws how long each watch lasts.
+        limits: What one answer may cost; None for clusters that are trusted.
     """
 
-    def __init__(self, transport: Transport, *, timeouts: Timeouts, randomness: Randomness) -> None:
+    def __init__(
+        self, transport: Transport, *, timeouts: Timeouts, randomness: Randomness, limits: Limits | None = None
+    ) -> None:
         self._transport = transport
         self._timeouts = timeouts
         self._randomness = randomness
+        self._limits = limits
         self._closed = False
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> Json:
@@ -58,8 +63,8 @@ class RestCluster(Cluster):
     ) -> Page:
         """Return a page of a list; no namespace = of every namespace."""
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": limit, "continue": token}
-        target = paths.with_query(paths.collection(resource, namespace), query)
-        answer = await self._ask("GET", target, resource.kind, accept=_METADATA_ALONE if metadata_only else JSON)
+        accept = _METADATA_ALONE if metadata_only else JSON
+        answer = await self._page(paths.collection(resource, namespace), query, resource.kind, accept)
         names = {"apiVersion": resource.api_version, "kind": resource.kind}
         with _understood():  # or else an odd answer would be an empty list, and everything gone
             metadata, found = answer["metadata"], answer["items"] or ()  # null, where Go had nothing
@@ -84,7 +89,11 @@ class RestCluster(Cluster):
         lines = Lines()
         async with self._open(Request(method="GET", target=target, read=seconds + self._timeouts.silence)) as answer:
             if not answer.ok:
-                raise refusal(answer.status, await _whole(answer), kind=resource.kind, retry_after=answer.retry_after)
+                async with AsyncExitStack() as stack:
+                    said = await whole(answer, self._limits, stack)
+                raise refusal(
+                    answer.status, said, kind=resource.kind, retry_after=answer.retry_after, limits=self._limits
+                )
             async for piece in answer.chunks:
                 for line in lines.feed(piece):
                     yield decoded(line, resource.kind)
@@ -196,6 +205,16 @@ class RestCluster(Cluster):
             raise ServerError("the answer is no object")
         return answer
 
+    async def _page(self, path: str, query: dict[str, Any], kind: str, accept: str) -> dict[str, Any]:
+        """Return a page of a list; a smaller one where it would be larger than an answer may be."""
+        while True:
+            try:
+                return await self._ask("GET", paths.with_query(path, query), kind, accept=accept)
+            except TooLarge:
+                if query["limit"] == 1:
+                    raise
+                query = {**query, "limit": max(1, (query["limit"] or _PAGE) // 4)}
+
     async def _ask(
         self,
         method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
@@ -214,14 +233,15 @@ class RestCluster(Cluster):
             body=body,
             content_type=content_type,
         )
-        async with self._open(request) as answer:
-            found = await _whole(answer)
-        if not answer.ok:
-            raise refusal(answer.status, found, kind=kind, retry_after=answer.retry_after)
-        try:
-            made = json.loads(found)
-        except (ValueError, RecursionError):
-            made = None
+        async with AsyncExitStack() as stack:
+            async with self._open(request) as answer:
+                found = await whole(answer, self._limits, stack)
+            if not answer.ok:
+                raise refusal(answer.status, found, kind=kind, retry_after=answer.retry_after, limits=self._limits)
+            try:
+                made = parsed(found, self._limits)
+            except (ValueError, RecursionError):
+                made = None
         if not isinstance(made, dict):
             raise ServerError("the answer is no JSON object")
         return made
@@ -231,6 +251,8 @@ class RestCluster(Cluster):
         if self._closed:
             raise Unavailable("this client is closed")
         async with self._transport.open(request) as answer:
+            if answer.encoding not in {"", "identity"}:
+                raise ServerError("the answer is compressed, which was not asked for")
             yield answer
 
 
@@ -240,10 +262,6 @@ def _understood() -> Iterator[None]:
         yield
     except (LookupError, TypeError, AttributeError):
         raise ServerError("the answer is not what was asked for") from None
-
-
-async def _whole(answer: Answer) -> bytes:
-    return b"".join([piece async for piece in answer.chunks])
 
 
 def _path(resource: Resource, manifest: Json, subresource: str = "") -> str:

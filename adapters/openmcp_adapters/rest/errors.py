@@ -4,7 +4,6 @@ A server's own message is shown, cut, since it names objects and says what would
 what was sent. So nothing of it is shown where a Secret's values could be in it, and a body that is not a Status never.
 """
 
-import json
 import math
 import os
 import socket
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
+from openmcp_adapters.rest.limits import Limits, TooLarge, parsed
 from openmcp_provider.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -50,7 +50,7 @@ _PLAIN: Mapping[int, type[PortError]] = {
 }
 
 
-def refusal(code: int, body: bytes, *, kind: str, retry_after: str = "") -> PortError:
+def refusal(code: int, body: bytes, *, kind: str, retry_after: str = "", limits: Limits | None = None) -> PortError:
     """Return the error that an HTTP answer means; its content type does not matter.
 
     Args:
@@ -58,10 +58,11 @@ def refusal(code: int, body: bytes, *, kind: str, retry_after: str = "") -> Port
         body: The answer's body.
         kind: The kind that was asked for.
         retry_after: The header of that name.
+        limits: What the body may cost.
     """
     try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
+        said = parsed(body, limits)
+    except (ValueError, RecursionError, TooLarge):
         said = None
     if not isinstance(said, Mapping) or said.get("kind") != "Status":
         said = {"message": "the server does not serve this kind"} if body.startswith(_UNSERVED) else {}

@@ -65,7 +65,10 @@ class Request:
     @property
     def headers(self) -> dict[str, str]:
         """What says the forms of body and answer."""
-        return {"Accept": self.accept} | ({} if self.body is None else {"Content-Type": self.content_type})
+        # Unpacked, a small answer may be a large one; and on the way to a cluster CPU is dearer than the network.
+        return {"Accept": self.accept, "Accept-Encoding": "identity"} | (
+            {} if self.body is None else {"Content-Type": self.content_type}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +78,14 @@ class Answer:
     Attributes:
         status: Of HTTP.
         retry_after: The header, empty if there is none.
-        chunks: The body, in whatever pieces it arrives.
+        chunks: The body, in whatever pieces it arrives, as it is sent.
+        encoding: How it is packed, which nobody asked for.
     """
 
     status: int
     retry_after: str
     chunks: AsyncIterator[bytes]
+    encoding: str = ""
 
     @property
     def ok(self) -> bool:

@@ -31,6 +31,9 @@ __all__ = ["every", "kubeconfig_of", "look_up", "plane_of", "read_cluster", "ref
 S = TypeVar("S")
 C = TypeVar("C")
 
+PAGE, MOST_PAGES, MOST_OBJECTS = 100, 500, 10_000
+"""What is looked for are dozens of objects; a tenant is admin of its cluster, which may answer anything."""
+
 HINTED = 10
 """How many blocking objects are looked at closely: as many as are named."""
 
@@ -69,14 +72,15 @@ async def every(
     """Return a whole list, page by page.
 
     Raises:
+        ServerError: also where the list has no end.
         PortError: as the port says; the message names the kind, and says no more of Secrets.
     """
     items: list[Json] = []
     token = ""
-    while True:
+    for _ in range(MOST_PAGES):
         try:
             page = await cluster.list(
-                resource, namespace=namespace, labels=labels, token=token, metadata_only=metadata_only
+                resource, namespace=namespace, labels=labels, limit=PAGE, token=token, metadata_only=metadata_only
             )
         except (ServerError, Invalid, NotFound, Forbidden) as error:
             words = "" if resource.kind == "Secret" or not error.message else f": {error.message}"
@@ -85,6 +89,9 @@ async def every(
         token = page.token
         if not token:
             return items
+        if len(items) > MOST_OBJECTS:
+            raise ServerError(f"list of {name_of(resource)}: more than {MOST_OBJECTS:,} objects")
+    raise ServerError(f"list of {name_of(resource)}: no end after {MOST_PAGES} pages with {len(items):,} objects")
 
 
 def kubeconfig_of(secret: Json | None, name: str, grant: str, now: datetime) -> tuple[Kubeconfig, bytes]:
