@@ -196,3 +196,21 @@ def test_a_release_that_flux_forgot_is_not_deleted_before_it_is_known_again() ->
         assert not (await stage.landscape.client("tenant", plane).list(deployments)).items
 
     play(story)
+
+
+def test_an_action_that_never_ends_is_told_after_its_own_time_out() -> None:
+    """Flux says for ever that an install runs: then its words, since when, and who must look (case 3.3)."""
+
+    async def story(stage: Stage) -> None:
+        stage.landscape.script("a").delays.install = 7200
+        await stage.configure(**SECRET)
+        await stage.pull_secret()
+        await stage.tenant("a")
+        await stage.told("a", "Helm install is running")
+        await asyncio.sleep(300)
+        assert "Helm install is running" in said([await stage.status("a")], "Ready")[0][2]
+        status = await stage.told("a", "Running 'install' action with timeout of 5m0s. That must be over", within=300)
+        assert said([status], "Installed")[0][:2] == ("Unknown", "FluxNotResponding")
+        assert "Only the platform operator can help" in said([status], "Ready")[0][2]
+
+    play(story)

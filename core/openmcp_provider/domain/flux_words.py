@@ -1,27 +1,46 @@
 """What both Flux kinds tell: which change is under way, and why nothing may be happening at all."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition
-from openmcp_provider.domain.flux_state import chart_version, is_seen, presence
-from openmcp_provider.domain.objects import Json, Ref
+from openmcp_provider.domain.durations import SECOND, parse_duration
+from openmcp_provider.domain.flux_state import chart_version, is_seen, presence, text_at
+from openmcp_provider.domain.flux_text import normalise
+from openmcp_provider.domain.objects import Json, Ref, conditions, timestamp
 from openmcp_provider.domain.rules import HealthContext
 from openmcp_provider.domain.versions import same_version
 from openmcp_provider.provider import Health
 
 __all__ = ["CHART", "INSTALLED", "PATIENCE", "Scene", "idle", "patience_ends", "scene_of"]
 
+_RUNNING = re.compile(r"Running '[a-z]+' action with timeout of (\S+)")
 CHART = "ChartAvailable"
 INSTALLED = "Installed"
+OVERTIME = timedelta(minutes=3)
+"""How long a Helm action may take beyond its own time-out."""
 PATIENCE = timedelta(minutes=2)
 """How long Flux may take to look at what was written."""
 
 
 def patience_ends(obj: Json, applied: datetime) -> datetime | None:
     """Return when Flux should have looked at what was applied then; None once it has."""
-    return None if is_seen(obj) else applied + PATIENCE
+    return action_ends(obj) if is_seen(obj) else applied + PATIENCE
+
+
+def action_ends(obj: Json) -> datetime | None:
+    """Return when the Helm action that Flux says is running must be over; None if none is."""
+    ready = conditions(obj).get("Ready", {})
+    running = _RUNNING.fullmatch(text_at(ready, "message"))
+    since = timestamp(ready.get("lastTransitionTime"))
+    if running is None or since is None or ready.get("status") != "Unknown":
+        return None
+    try:
+        return since + timedelta(seconds=parse_duration(running[1]) / SECOND) + OVERTIME
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +128,14 @@ def idle(scene: Scene, obj: Json, state: str, kind: str) -> Health | None:
     due = patience_ends(obj, applied) if applied else None
     if due is None or scene.context.now < due:
         return None
+    if is_seen(obj):
+        ready = conditions(obj).get("Ready", {})
+        message = (
+            f"Flux on the platform says since {text_at(ready, 'lastTransitionTime')}: "
+            f"{normalise(text_at(ready, 'message'))}. That must be over by now. Only the platform operator can help: "
+            f"see that Flux runs [{ref}].{scene.stays}"
+        )
+        return _unknown(scene, "Failed", kind, "FluxNotResponding", message)
     message = (
         f"Flux on the platform does not answer: it did not look at what was written for {title}. Only the platform "
         f"operator can help: see that Flux runs and watches this object [{ref}].{scene.stays}"
