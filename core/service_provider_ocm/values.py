@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from openmcp_provider.domain.applicable import LONGEST_KEY, long_key
 from openmcp_provider.domain.legal import check_subdomain
 from openmcp_provider.provider import Json, Problem
 
@@ -17,7 +18,9 @@ def pull_secrets(values: Json | None) -> tuple[str, ...]:
 
 def check_values(path: str, values: Json | None) -> Iterator[Problem]:
     """Yield every problem of the values; `path` is theirs."""
-    return (found for found in _read(path, values) if isinstance(found, Problem))
+    if found := long_key(values, path):
+        yield Problem(found, "is too long a key to be applied", f"write a key of fewer than {LONGEST_KEY} characters")
+    yield from (found for found in _read(path, values) if isinstance(found, Problem))
 
 
 def _read(path: str, values: Json | None) -> Iterator[str | Problem]:

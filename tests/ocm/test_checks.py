@@ -211,3 +211,9 @@ def test_without_a_config_nothing_can_be_installed() -> None:
 
     assert Problem("ProviderConfig", "is missing", problem.want) == problem
     assert not [*PROVIDER.check_config(OcmConfig())]
+
+
+def test_a_key_that_cannot_be_applied_is_refused() -> None:
+    """A server reads what is applied as YAML, which takes keys of at most 1,024 characters (case 6.2)."""
+    config = OcmConfig(values={"a": [{"k" * 1022: 1}, {"k" * 1023: 1}]})
+    assert [f"spec.values.a[1].{'k' * 20}..."] == [problem.path for problem in PROVIDER.check_config(config)]

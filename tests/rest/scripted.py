@@ -57,6 +57,7 @@ class Server:
     def __init__(self, *script: Play) -> None:
         self.script = [*script]
         self.seen: list[Seen] = []
+        self.raw: list[bytes] = []
         self.connections: set[asyncio.BaseTransport] = set()
         self.url = ""
 
@@ -75,6 +76,7 @@ class Server:
         if request.transport:
             self.connections.add(request.transport)
         text = await request.read()
+        self.raw.append(text)
         path, _, _ = request.raw_path.partition("?")
         body = json.loads(text) if text else None
         self.seen.append(Seen(request.method, path, request.query, request.headers, body))

@@ -100,7 +100,7 @@ Call = Callable[[Cluster], Awaitable[object]]
             "PATCH",
             f"{ITEMS}/a",
             {"fieldManager": "m", "force": "true"},
-            "application/apply-patch+yaml",
+            "application/apply-patch+yaml; charset=utf-8",
             {"metadata": {"name": "a", "namespace": "n", "uid": "u"}},
         ),
         (
@@ -108,7 +108,7 @@ Call = Callable[[Cluster], Awaitable[object]]
             "PATCH",
             f"{ITEMS}/a",
             {"fieldManager": "m"},
-            "application/apply-patch+yaml",
+            "application/apply-patch+yaml; charset=utf-8",
             thing(),
         ),
         (

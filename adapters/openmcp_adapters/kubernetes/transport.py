@@ -94,8 +94,10 @@ class KubernetesTransport(Transport):
             raise Unavailable("this client is closed")
         if self._api.rest_client.pool_manager is None:
             self._api.rest_client.pool_manager = self._session()
+        # The client makes JSON of what it is given with a media type of JSON; anything else it sends as it is.
+        sent = request.body if request.content_type.endswith("json") else request.content
         method, url, headers, body, _ = await self._api.param_serialize(
-            request.method, request.target, header_params=request.headers, body=request.body, auth_settings=[_TOKEN]
+            request.method, request.target, header_params=request.headers, body=sent, auth_settings=[_TOKEN]
         )
         timeout = aiohttp.ClientTimeout(connect=self._timeouts.connect, sock_read=request.read)
         # While a large body is being taken, the client's own time-out for reading does not run.

@@ -4,7 +4,6 @@ Its verbs are not used: an error's class depends on the exact content type there
 watch no bookmarks and no end to silence. See ``tests/rest/test_holes.py``.
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -57,7 +56,7 @@ class LightkubeTransport(Transport):
             sent = self._client.build_request(
                 request.method,
                 self._server + request.target,
-                content=None if request.body is None else json.dumps(request.body).encode(),
+                content=request.content,
                 headers=request.headers,
                 timeout=httpx2.Timeout(self._timeouts.read, connect=self._timeouts.connect, read=request.read),
                 extensions=self._extensions,

@@ -14,6 +14,7 @@ from openmcp_adapters.memory.patches import json_patch, merge_patch
 from openmcp_adapters.memory.receiving import completed, headed, received, shown
 from openmcp_adapters.memory.store import Key, Store, Table
 from openmcp_adapters.memory.values import clone
+from openmcp_provider.domain.applicable import long_key
 from openmcp_provider.domain.errors import Conflict, Forbidden, Invalid, NotFound
 
 __all__ = ["Writer"]
@@ -106,6 +107,8 @@ class Writer:
         """Apply a configuration server-side."""
         if not manager:
             raise Invalid("fieldManager: Required value: is required for apply patch")
+        if path := long_key(manifest):
+            raise Invalid(f"error decoding YAML: could not find expected ':' after {path}")
         config = headed(table.kind, version, manifest)
         metadata = config["metadata"]
         if metadata.get("managedFields") is not None:

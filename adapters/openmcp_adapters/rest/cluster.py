@@ -22,7 +22,8 @@ __all__ = ["RestCluster"]
 # With the plain form after it, for servers that cannot make the short one: then it is cut here.
 _METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _PATCHES = {"json": "application/json-patch+json", "merge": "application/merge-patch+json"}
-_APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_APPLY = "application/apply-patch+yaml; charset=utf-8"  # JSON is YAML; only without a charset the official client
+# would make the JSON itself, with surrogate pairs in it
 _NAMESPACE = ("v1", "Namespace")
 _PAGE = 500
 

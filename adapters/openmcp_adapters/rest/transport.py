@@ -1,5 +1,7 @@
 """What the REST layer asks of a client library: send this, and hand over the bytes that come back."""
 
+import json
+import re
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +16,8 @@ __all__ = ["JSON", "KEEPALIVE", "Answer", "Body", "Request", "Timeouts", "Transp
 JSON = "application/json"
 
 Body = Json | list[Json]
+
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 KEEPALIVE: Sequence[tuple[int, int, int]] = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -61,6 +65,17 @@ class Request:
     accept: str = JSON
     body: Body | None = None
     content_type: str = JSON
+
+    @property
+    def content(self) -> bytes | None:
+        """The body as it is sent: UTF-8, since a server reads what is applied as YAML, which has no surrogate pairs.
+
+        What YAML does not take as it is, or takes for the end of a line, is escaped.
+        """
+        if self.body is None:
+            return None
+        text = json.dumps(self.body, ensure_ascii=False)
+        return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
     @property
     def headers(self) -> dict[str, str]:

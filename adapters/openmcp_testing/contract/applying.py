@@ -66,6 +66,23 @@ async def apply_owns_what_it_says(h: Harness) -> None:
 
 
 @CASES.rule
+async def apply_takes_any_text(h: Harness) -> None:
+    """Text outside the first plane of Unicode, line ends of YAML and what it does not print arrive as sent."""
+    notes = {"n": "\N{ROCKET} \x7f\x85\xa0\u2028\u2029\ufeff\ufffd \t\n\r \\ud83d", "\N{ROCKET}": "k"}
+    found = await applied(h, "m", {"size": 1, "notes": notes})
+    equal(notes, found["spec"]["notes"])
+
+
+@CASES.rule
+async def apply_refuses_long_keys(h: Harness) -> None:
+    """A key is applied with its quotes up to 1,024 characters, since the server reads YAML; longer ones are invalid."""
+    longest = "k" * 1022
+    found = await applied(h, "m", {"size": 1, "notes": {longest: "v"}})
+    equal({longest: "v"}, found["spec"]["notes"])
+    await refused(Invalid, applied(h, "m", {"size": 1, "notes": {longest + "k": "v"}}))
+
+
+@CASES.rule
 async def apply_again_changes_nothing(h: Harness) -> None:
     """Applying the same again changes nothing, neither resourceVersion nor the time in managedFields."""
     old = await applied(h, "m", {"size": 1}, labels={"l": "1"})
