@@ -53,9 +53,11 @@ def _decide(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -
     for found in (_config_finding(provider, snapshot), _spec_finding(provider, snapshot)):
         if found:
             draft.find(found)
-    waiting = standing.control_plane_finding(provider, snapshot)
+    waiting = standing.control_plane_finding(provider, snapshot, now)
     if waiting and not draft.blocked:
         draft.find(waiting)
+    if snapshot.control_plane is None and (until := standing.grace_ends(snapshot)):
+        draft.look_at(until)
     if snapshot.control_plane is None or any(finding.error for finding in draft.findings):
         return draft.plan()
     tenant = tenant_of(provider, snapshot)

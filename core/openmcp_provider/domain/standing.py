@@ -4,7 +4,7 @@ openMCP answers a ClusterRequest with a Cluster and an AccessRequest with a Secr
 name is what ``status.secretRef`` says.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ __all__ = [
     "control_plane_finding",
     "credentials_expired",
     "expired",
+    "grace_ends",
     "grant_of",
     "granted",
     "granted_once",
@@ -42,6 +43,8 @@ S = TypeVar("S")
 C = TypeVar("C")
 
 CONDITION = "ControlPlaneAccess"
+GRACE = timedelta(seconds=10)
+"""How old an instance is before the lack of its control plane is a Warning."""
 PENDING = "AccessPending"
 
 
@@ -143,11 +146,23 @@ def expired(kubeconfig: Kubeconfig | None, now: datetime) -> bool:
     return kubeconfig is not None and kubeconfig.expires is not None and kubeconfig.expires <= now
 
 
-def control_plane_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Finding | None:
+def grace_ends(snapshot: Snapshot[Any, Any]) -> datetime | None:
+    """Return until when the ClusterRequest may be missing without a Warning; None if the instance's age is not known.
+
+    Who creates a ControlPlane and an instance together has the instance first: openMCP takes a moment.
+    """
+    created = timestamp(dig(snapshot.instance, "metadata", "creationTimestamp"))
+    return created + GRACE if created else None
+
+
+def control_plane_finding(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> Finding | None:
     """Return what the control plane's own ClusterRequest has us wait for, None if it is granted."""
     metadata = snapshot.instance["metadata"]
     name, namespace = metadata["name"], metadata["namespace"]
     request = snapshot.control_plane
+    if request is None and (until := grace_ends(snapshot)) and now < until:
+        message = f"Waiting for control plane {namespace}/{name} to be created. Nothing to do."
+        return access_finding("ControlPlaneNotReady", message, error=False, event="WaitingForControlPlane")
     if request is None:
         kind = provider.edition.kind
         article = "An" if kind[0] in "AEIOU" else "A"
