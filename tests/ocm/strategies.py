@@ -17,7 +17,8 @@ intervals = st.one_of(st.just(0), st.integers(MILLISECOND, GO_LIMIT - 1), st.int
     format_duration
 )
 _parts = st.builds("{}{}".format, st.sampled_from("az09"), st.text("az09._-", max_size=20))
-_hosts = st.builds("{}{}".format, _parts, st.sampled_from(["", ":5000"]))
+_names = st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,8}[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]{0,8}[a-z0-9])?){0,3}", fullmatch=True)
+_hosts = st.builds("{}{}".format, _names, st.sampled_from(["", ":1", ":5000", ":65535"]))
 charts = st.builds(
     "{}{}/{}".format, st.sampled_from(["", "oci://"]), _hosts, st.lists(_parts, min_size=1, max_size=4).map("/".join)
 )

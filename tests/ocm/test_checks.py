@@ -217,3 +217,19 @@ def test_a_key_that_cannot_be_applied_is_refused() -> None:
     """A server reads what is applied as YAML, which takes keys of at most 1,024 characters (case 6.2)."""
     config = OcmConfig(values={"a": [{"k" * 1022: 1}, {"k" * 1023: 1}]})
     assert [f"spec.values.a[1].{'k' * 20}..."] == [problem.path for problem in PROVIDER.check_config(config)]
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("registry..example.org/chart", "has a host that can be none"),
+        ("-registry.example.org/chart", "has a host that can be none"),
+        ("registry-.example.org/chart", "has a host that can be none"),
+        ("registry.example.org:0/chart", "has a port that can be none"),
+        ("oci://registry.example.org:99999/chart", "has a port that can be none"),
+    ],
+)
+def test_a_registry_that_can_be_none_is_refused(url: str, why: str) -> None:
+    """What can be no name of a host, and ports that there are not, are told before Flux is asked (case 7)."""
+    with pytest.raises(ValueError, match=why):
+        check_chart_url(url)

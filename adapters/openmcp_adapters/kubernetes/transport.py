@@ -47,6 +47,9 @@ class KubernetesTransport(Transport):
     def __init__(self, access: Access, *, timeouts: Timeouts, user_agent: str) -> None:
         configuration = Configuration(host=access.server)
         configuration.proxy = access.proxy or None
+        # The client makes a context of its own, which is not used. Without authorities it would load all those of the
+        # system: 850 KiB and 20 ms of CPU for each tenant.
+        configuration.ca_cert_data = b"".join(access.tls.get_ca_certs(binary_form=True)) if access.tls else None
         configuration.tls_server_name = access.server_name or None
         self._access = access
         self._timeouts = timeouts
