@@ -275,13 +275,23 @@ def test_row_11_has_no_provider_config() -> None:
     before = {ref: dict(obj) for ref, obj in world.objects.items() if ref != world.instance_ref}
     world.config = Missing()
     world.settle()
+    reads(world, "Ready", "True", "ReconcileSuccess", "OCM K8s Toolkit 0.4.0 is installed and ready.", "0.4.0")
+    assert ("False", "ProviderConfigNotFound") == world.condition("ProviderConfigValid")
+    assert before == {ref: dict(obj) for ref, obj in world.objects.items() if ref != world.instance_ref}
+
+
+def test_row_11_has_no_provider_config_for_a_new_tenant() -> None:
+    """Who is not Ready reads what is missing, and who must create it."""
+    world = OcmWorld()
+    world.config = Missing()
+    world.control_plane()
+    world.settle()
     told = next(item for item in world.status["conditions"] if item["type"] == "Ready")
     assert told["message"].startswith("No ProviderConfig found")
     assert 'ProviderConfig "ocm"' in told["message"]
-    reads(world, "Progressing", "False", "ReconcileError", told["message"], "0.4.0")
+    reads(world, "Progressing", "False", "ReconcileError", told["message"])
     assert ("False", "ProviderConfigNotFound") == world.condition("ProviderConfigValid")
     announced(world, "Warning", "ProviderConfigNotFound")
-    assert before == {ref: dict(obj) for ref, obj in world.objects.items() if ref != world.instance_ref}
 
 
 def test_row_11_has_an_invalid_provider_config() -> None:

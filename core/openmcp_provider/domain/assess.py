@@ -28,7 +28,8 @@ class Assessment:
         healths: Of every wanted object that has a rule, in the order of writing.
         told: Those of objects that exist.
         complete: Every wanted object exists, or somebody else's stands in its place, which is a finding of its own.
-        missing: Some wanted object is not there, as far as its cluster could be read.
+        missing: Some wanted object is not there, as far as its cluster could be read; or what ran is not, where it is
+            not known what is wanted.
         installed: The version that runs, empty where none does.
         live: The live objects, for the author's own status.
     """
@@ -95,8 +96,11 @@ def assess(
     told = tuple(health for ref, health in found if health and ref in objects)
     complete = wanted is not None and all(item.ref in known for item in items)
     seen = {PLATFORM, *(cluster for cluster, read in snapshot.reads.items() if isinstance(read, Content))}
-    missing = wanted is None or any(item.ref not in known and item.ref.cluster in seen for item in items)
     installed = next((health.installed for health in healths if health.installed), "")
+    if wanted is None:  # what is wanted is not known, but what ran must still be there
+        missing = bool(snapshot.status.get("installedVersion")) and not installed
+    else:
+        missing = any(item.ref not in known and item.ref.cluster in seen for item in items)
     return Assessment(healths=healths, told=told, complete=complete, missing=missing, installed=installed, live=live)
 
 

@@ -19,6 +19,7 @@ from openmcp_provider.domain.ownership import Owner
 from openmcp_provider.domain.plan import Patch, Plan
 from openmcp_provider.domain.snapshot import Invalid, Missing, Snapshot, Valid
 from openmcp_provider.domain.standing import Stage
+from openmcp_provider.domain.status import says_ready
 from openmcp_provider.domain.teardown import teardown
 from openmcp_provider.domain.unserved import unserved
 from openmcp_provider.provider import Problem, Provider, Tenant
@@ -135,7 +136,12 @@ def _config_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Findi
             f'ProviderConfig "{name}" is invalid: the platform operator must fix it; '
             "what is wrong is in its own conditions."
         )
-    return Finding(condition=Condition("ProviderConfigValid", FALSE, reason, message), message=message)
+    return Finding(
+        condition=Condition("ProviderConfigValid", FALSE, reason, message),
+        message=message,
+        keeps_ready=True,  # nothing is written because of it, so what runs stays as it is
+        silent=says_ready(snapshot.instance),  # a thousand tenants need not hear of one mistake of the operator's
+    )
 
 
 def _spec_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Finding | None:
