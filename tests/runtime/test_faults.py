@@ -174,7 +174,13 @@ def test_the_operator_reads_what_is_wrong_with_the_config() -> None:
             return any("spec.pollInterval" in item["message"] and "spec.chartURL" in item["message"] for item in status)
 
         await stage.until(told)
-        await stage.told("a", 'ProviderConfig "ocm" is invalid')
+
+        async def known() -> bool:
+            status = await stage.status("a")
+            found = {item["type"]: item["reason"] for item in status["conditions"]}
+            return (status["phase"], found.get("ProviderConfigValid")) == ("Ready", "ProviderConfigInvalid")
+
+        await stage.until(known)
         await stage.configure(**SPEC)
         await stage.ready("a")
 
