@@ -72,11 +72,13 @@ class Page:
         items: The objects; with ``metadata_only`` nothing but apiVersion, kind and metadata of each.
         resource_version: Of the whole list; a watch from here misses nothing.
         token: Where the next page begins, empty on the last one.
+        size: Bytes of the answer; 0 where it had none.
     """
 
     items: Sequence[Json]
     resource_version: str
     token: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

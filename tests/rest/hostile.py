@@ -53,6 +53,13 @@ def endless_pages() -> Play:
     return says(200, page)
 
 
+def endless_large_pages() -> Play:
+    """Answer with page after page of one large object."""
+    page: dict[str, Any] = listed(thing(data={"text": "a" * 4_000_000}))
+    page["metadata"]["continue"] = "more"
+    return says(200, page)
+
+
 async def drips(request: web.BaseRequest) -> web.StreamResponse:
     """Answer with a byte now and then."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -77,6 +84,7 @@ def plays(row: str) -> dict[str, Play]:
         "bomb": says(200, bomb(256) if row == "bomb" else b"", Content_Encoding="gzip"),
         "objects": pieces(b'{"kind":"ConfigMapList","metadata":{"resourceVersion":"1"},"items":[', ITEM * 1000, 600),
         "pages": endless_pages(),
+        "large pages": endless_large_pages(),
         "drip": drips,
         "redirect": says(302, b"", Location="https://127.0.0.1:1/elsewhere"),
         "nested": says(200, b"[" * 2_000_000),

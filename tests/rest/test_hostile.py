@@ -26,6 +26,7 @@ ROWS = {
     "bomb": "the answer is compressed, which was not asked for",
     "objects": "the answer is larger than 4 MiB",
     "pages": "more than 10,000 objects",
+    "large pages": "more than 16 MiB in 5 objects",
     "drip": "deadline",
     "redirect": "HTTP status 302",
     "nested": "the answer has more than 60,000 values",

@@ -65,12 +65,14 @@ class RestCluster(Cluster):
         """Return a page of a list; no namespace = of every namespace."""
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": limit, "continue": token}
         accept = _METADATA_ALONE if metadata_only else JSON
-        answer = await self._page(paths.collection(resource, namespace), query, resource.kind, accept)
+        answer, size = await self._page(paths.collection(resource, namespace), query, resource.kind, accept)
         names = {"apiVersion": resource.api_version, "kind": resource.kind}
         with _understood():  # or else an odd answer would be an empty list, and everything gone
             metadata, found = answer["metadata"], answer["items"] or ()  # null, where Go had nothing
             items = [{**names, "metadata": item["metadata"]} if metadata_only else {**item, **names} for item in found]
-            return Page(items=items, resource_version=metadata["resourceVersion"], token=metadata.get("continue", ""))
+            return Page(
+                items=items, resource_version=metadata["resourceVersion"], token=metadata.get("continue", ""), size=size
+            )
 
     async def watch(
         self, resource: Resource, *, resource_version: str, namespace: str = "", labels: str = "", fields: str = ""
@@ -206,11 +208,11 @@ class RestCluster(Cluster):
             raise ServerError("the answer is no object")
         return answer
 
-    async def _page(self, path: str, query: dict[str, Any], kind: str, accept: str) -> dict[str, Any]:
+    async def _page(self, path: str, query: dict[str, Any], kind: str, accept: str) -> tuple[dict[str, Any], int]:
         """Return a page of a list; a smaller one where it would be larger than an answer may be."""
         while True:
             try:
-                return await self._ask("GET", paths.with_query(path, query), kind, accept=accept)
+                return await self._sized("GET", paths.with_query(path, query), kind, accept=accept)
             except TooLarge:
                 if query["limit"] == 1:
                     raise
@@ -226,6 +228,18 @@ class RestCluster(Cluster):
         accept: str = JSON,
     ) -> dict[str, Any]:
         """Return the JSON object of an answer that means success."""
+        return (await self._sized(method, target, kind, body, content_type, accept))[0]
+
+    async def _sized(
+        self,
+        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
+        target: str,
+        kind: str,
+        body: Body | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> tuple[dict[str, Any], int]:
+        """Return the same, and how many bytes it was."""
         request = Request(
             method=method,
             target=target,
@@ -245,7 +259,7 @@ class RestCluster(Cluster):
                 made = None
         if not isinstance(made, dict):
             raise ServerError("the answer is no JSON object")
-        return made
+        return made, len(found)
 
     @asynccontextmanager
     async def _open(self, request: Request) -> AsyncIterator[Answer]:

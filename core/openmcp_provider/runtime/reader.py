@@ -31,7 +31,7 @@ __all__ = ["every", "kubeconfig_of", "look_up", "plane_of", "read_cluster", "ref
 S = TypeVar("S")
 C = TypeVar("C")
 
-PAGE, MOST_PAGES, MOST_OBJECTS = 100, 500, 10_000
+PAGE, MOST_PAGES, MOST_OBJECTS, MOST_MIB = 100, 500, 10_000, 16
 """What is looked for are dozens of objects; a tenant is admin of its cluster, which may answer anything."""
 
 HINTED = 10
@@ -76,7 +76,7 @@ async def every(
         PortError: as the port says; the message names the kind, and says no more of Secrets.
     """
     items: list[Json] = []
-    token = ""
+    token, size = "", 0
     for _ in range(MOST_PAGES):
         try:
             page = await cluster.list(
@@ -89,6 +89,9 @@ async def every(
         token = page.token
         if not token:
             return items
+        size += page.size
+        if size > MOST_MIB << 20:
+            raise ServerError(f"list of {name_of(resource)}: more than {MOST_MIB} MiB in {len(items):,} objects")
         if len(items) > MOST_OBJECTS:
             raise ServerError(f"list of {name_of(resource)}: more than {MOST_OBJECTS:,} objects")
     raise ServerError(f"list of {name_of(resource)}: no end after {MOST_PAGES} pages with {len(items):,} objects")
