@@ -153,6 +153,7 @@ async def story(kind: Kind, row: str) -> dict[str, Any]:
         await asyncio.sleep(0.05)
         gc.collect()
         gc.freeze()  # what the modules of the tests hold is not the program's
+        await asyncio.sleep(0.01)  # that took a while, too
         ticker.longest = 0.0
         found = await asked(hostile)
         held = ticker.longest
