@@ -215,20 +215,6 @@ def test_a_changed_config_reaches_every_tenant() -> None:
     assert play(story) < 5.0
 
 
-def test_few_clients_serve_many_tenants() -> None:
-    """With room for one client only, each tenant gets its own back whenever its turn comes."""
-
-    async def story(stage: Stage) -> None:
-        await begun(stage)
-        await stage.ready(*NAMES)
-        await asyncio.sleep(180.0)
-        for name in NAMES:
-            await stage.delete(name)
-        await stage.gone(*NAMES)
-
-    play(story, stage={"most_clients": 1})
-
-
 def test_nothing_is_remembered_of_what_is_gone() -> None:
     """An instance that went leaves nothing behind in the process, whatever was under way when it did."""
 

@@ -72,7 +72,7 @@ class Controller(Generic[S, C]):
         self._settings = settings
         self._observer = observer or Observer()
         self._queue: Queue[Key] = Queue(ports.randomness, observer=queue_observer)
-        self._tenants = Tenants(settings.most_clients)
+        self._tenants = Tenants()
         self._reads: dict[Key, Reads] = {}
         self._met: dict[Key, float] = {}
         self._holds: Holds[Key] = Holds(ports.clock)

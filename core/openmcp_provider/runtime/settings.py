@@ -30,7 +30,6 @@ class Settings:
         workers: How many passes may talk to platform and onboarding at once.
         step_deadline: Seconds that one step of a pass may take.
         pass_deadline: Seconds that a pass may take.
-        most_clients: How many clients of tenant clusters are kept.
         takeovers: How many tenants a second begin to be taken over from an older program. Each is about ten writes at
             once, so by default they are a hundred a second, which API servers do beside their other work. 3,000 tenants
             take five minutes, and nothing hurries: what waits is installed, and runs as it did.
@@ -41,5 +40,4 @@ class Settings:
     workers: int = 32
     step_deadline: float = 30.0
     pass_deadline: float = 120.0
-    most_clients: int = 1000
     takeovers: float = 10.0

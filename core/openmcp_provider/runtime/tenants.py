@@ -1,7 +1,10 @@
-"""The clients of tenant clusters: a bounded number, the one unused for longest goes first."""
+"""The clients of tenant clusters, each kept until its credentials change or its tenant goes.
+
+Their number has no bound of its own, as one below the number of tenants would cost each of them a read of its Secret
+and a new connection at every poll. A client is 20 KiB, and only tenants whose control plane is read have one.
+"""
 
 import asyncio
-from collections import OrderedDict
 
 from openmcp_provider.ports import Cluster
 
@@ -12,15 +15,10 @@ TenantKey = tuple[str, str, str]
 
 
 class Tenants:
-    """Keeps clients.
+    """Keeps clients."""
 
-    Args:
-        most: How many at the most; one more closes the one unused for longest.
-    """
-
-    def __init__(self, most: int = 1000) -> None:
-        self._most = most
-        self._clients: OrderedDict[TenantKey, Cluster] = OrderedDict()
+    def __init__(self) -> None:
+        self._clients: dict[TenantKey, Cluster] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -28,17 +26,12 @@ class Tenants:
 
     def get(self, key: TenantKey) -> Cluster | None:
         """Return a client, None if there is none."""
-        client = self._clients.get(key)
-        if client is not None:
-            self._clients.move_to_end(key)
-        return client
+        return self._clients.get(key)
 
     def put(self, key: TenantKey, client: Cluster) -> Cluster:
         """Keep a client instead of the one before; return it."""
         self._close(self._clients.pop(key, None))
         self._clients[key] = client
-        while len(self._clients) > self._most:
-            self._close(self._clients.popitem(last=False)[1])
         return client
 
     def drop(self, namespace: str, name: str) -> None:
