@@ -7,7 +7,7 @@ from openmcp_provider.provider import Edition, Json
 
 __all__ = ["crds"]
 
-NUMBER = "1"
+NUMBER = "2"
 """Of the schemas; to be raised with every change of them."""
 
 _TEXT: Json = {"type": "string"}
@@ -41,12 +41,14 @@ def _instances(edition: Edition) -> Json:
     )
     columns = [
         _column("Phase", ".status.phase", "Progressing, Ready or Terminating"),
-        _column("Ready", _ready("status"), "Whether what was asked for runs"),
+        _column("Ready", _condition("Ready", "status"), "Whether what was asked for runs"),
         _column("Version", ".spec.version", "The version asked for"),
         _column("Installed", ".status.installedVersion", "The version that runs"),
         _column("Age", ".metadata.creationTimestamp", "Time since creation", kind="date"),
-        _column("Reason", _ready("reason"), "Why it is ready or not, in one word", priority=1),
-        _column("Message", _ready("message"), "Why it is ready or not, who acts, what comes next", priority=1),
+        _column("Reason", _condition("Ready", "reason"), "Why it is ready or not, in one word", priority=1),
+        _column(
+            "Message", _condition("Ready", "message"), "Why it is ready or not, who acts, what is next", priority=1
+        ),
     ]
     names = {
         "kind": edition.kind,
@@ -94,7 +96,15 @@ def _configs(edition: Edition) -> Json:
         "singular": "providerconfig",
     }
     about = "Configures the provider whose ServiceProvider object has the same name."
-    return _crd(edition, "platform", "Cluster", names, {"schema": _schema(about, spec, status)})
+    columns = [
+        _column("Valid", _condition("Valid", "status"), "Whether every field can be used"),
+        _column("Reason", _condition("Valid", "reason"), "Why, in one word"),
+        _column("Tenants", _condition("InUse", "message"), "How many tenants follow it"),
+        _column("Age", ".metadata.creationTimestamp", "Time since creation", kind="date"),
+        _column("Message", _condition("Valid", "message"), "What is wrong, and what would be right", priority=1),
+    ]
+    version = {"schema": _schema(about, spec, status), "additionalPrinterColumns": columns}
+    return _crd(edition, "platform", "Cluster", names, version)
 
 
 def _crd(edition: Edition, cluster: str, scope: str, names: Json, version: Json) -> Json:
@@ -144,8 +154,8 @@ def _conditions() -> Json:
     }
 
 
-def _ready(field: str) -> str:
-    return f'.status.conditions[?(@.type=="Ready")].{field}'
+def _condition(kind: str, field: str) -> str:
+    return f'.status.conditions[?(@.type=="{kind}")].{field}'
 
 
 def _column(name: str, path: str, description: str, kind: str = "string", priority: int = 0) -> Json:

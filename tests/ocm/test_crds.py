@@ -63,6 +63,13 @@ def test_an_api_server_accepts_it(crd: Json) -> None:
     assert json.loads(json.dumps(crd)) == crd
 
 
+def test_columns_of_the_provider_config() -> None:
+    """The operator sees whether it can be used, why not, and how many tenants follow it (case 5.5)."""
+    columns = CONFIGS["versions"][0]["additionalPrinterColumns"]
+    assert ["Valid", "Reason", "Tenants", "Age", "Message"] == [column["name"] for column in columns]
+    assert [1] == [column["priority"] for column in columns if "priority" in column]
+
+
 def test_columns() -> None:
     """PHASE stays the second column, which scripts read; the reasons come with -o wide."""
     (version,) = INSTANCES["versions"]
