@@ -202,6 +202,12 @@ def test_a_configuration_that_breaks_is_told_to_those_who_wait() -> None:
         await pending(stage, 2 * len(NAMES) - 2)
         waiting = (await waiters(stage))[0]
         await stage.landscape.client("operator-person").delete(CONFIGS, "ocm")
-        return await stage.told(waiting, "No ProviderConfig found")
 
-    assert "Progressing" == play(story, stage={"takeovers": 0.001})["phase"]
+        async def told() -> bool:
+            found = (await stage.status(waiting))["conditions"]
+            return any((item["type"], item["status"]) == ("ProviderConfigValid", "False") for item in found)
+
+        await stage.until(told)
+        return await stage.status(waiting)
+
+    assert "Ready" == play(story, stage={"takeovers": 0.001})["phase"]
