@@ -74,7 +74,7 @@ def test_a_finalizer_that_is_put_back_is_not_told() -> None:
 
 
 def test_a_lost_mark_is_put_back_untold() -> None:
-    """A label of ours that somebody took off a HelmRelease changes nothing of what runs (case 2.4)."""
+    """An annotation of ours that somebody changed on a HelmRelease changes nothing of what runs (case 2.4)."""
 
     async def story(stage: Stage) -> None:
         since = await ready(stage, "a")
@@ -90,7 +90,7 @@ def test_a_lost_mark_is_put_back_untold() -> None:
 
 
 def test_adoption_never_makes_a_ready_tenant_not_ready() -> None:
-    """What the Go program wrote becomes ours while Ready stays True in every status (case 2.4)."""
+    """What the Go program wrote becomes ours, and Ready is True since when it was before (case 2.4)."""
 
     async def story(stage: Stage) -> None:
         await gone_by(stage, "a")
