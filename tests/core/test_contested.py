@@ -129,3 +129,14 @@ def test_nothing_overtakes_the_instance_finalizer() -> None:
     made = sent(sent(None, patch, live(uid="i"), NOW, ready=0), patch, live(uid="i"), NOW, ready=0)
     later = replace(patch, body=({**body[0], "value": "2"}, body[1]))
     assert not held_back(Plan(steps=(later, apply())), snapshot((patch, made)), NOW).steps
+
+
+def test_a_write_that_is_undone_for_days_waits_no_longer_than_at_most() -> None:
+    """However often it was written again: the wait has a ceiling, and finding it never fails (case 1.1)."""
+    step, memory = apply(), None
+    for times in range(1000):
+        memory = sent(memory, step, live(), NOW + times * timedelta(minutes=5), ready=0)
+    assert memory is not None
+    plan = held_back(Plan(steps=(step,)), snapshot((step, memory)), memory.at + timedelta(seconds=1))
+    assert () == plan.steps
+    assert timedelta(minutes=5) - timedelta(seconds=1) == plan.look

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from openmcp_provider.domain.backoff import doubled
 from openmcp_provider.domain.compare import departure, difference, patched
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, Ref, deleting, generation, uid
@@ -23,8 +24,8 @@ __all__ = ["CONDITION", "Repeatable", "held_back", "kind_of", "recent", "sent", 
 
 CONDITION = "Stable"
 
-FIRST, LONGEST = timedelta(seconds=1), timedelta(minutes=5)
-"""How long the same write is held back at first, and at most."""
+FIRST, LONGEST = 1.0, 300.0
+"""Seconds for which the same write is held back at first, and at most."""
 
 MEMORY = timedelta(minutes=10)
 """After that long the same write counts as a new one."""
@@ -89,7 +90,7 @@ def held_back(plan: Plan, snapshot: Snapshot[Any, Any], now: datetime) -> Plan:
             continue
         if found.kept is not None or found.times >= _TOLD:
             contested.setdefault(step.ref, _field(step))
-        wait = found.at + min(FIRST * 2 ** (found.times - 1), LONGEST) - now
+        wait = found.at + timedelta(seconds=doubled(FIRST, LONGEST, found.times - 1)) - now
         if wait > timedelta(0):
             waiting.add(step.ref)
             looks.append(wait)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from openmcp_provider.domain.backoff import doubled
 from openmcp_provider.ports import Randomness, TooManyRequests
 
 __all__ = ["MOST_ASKED", "Backoff", "asked_for"]
@@ -30,7 +31,7 @@ class Backoff:
             randomness: For jitter.
             error: Why this one failed: a server that asks to wait is given what it asks for, up to `MOST_ASKED`.
         """
-        longest = min(self.ceiling, self.floor * 2.0 ** min(failures, 30))
+        longest = doubled(self.floor, self.ceiling, failures)
         return max(asked_for(error), longest * (0.5 + 0.5 * randomness.random()))
 
 
