@@ -212,7 +212,9 @@ class RestCluster(Cluster):
         """Return a page of a list; a smaller one where it would be larger than an answer may be."""
         while True:
             try:
-                return await self._sized("GET", paths.with_query(path, query), kind, accept=accept)
+                target = paths.with_query(path, query)
+                request = Request(method="GET", target=target, read=self._timeouts.read, accept=accept)
+                return await self._sized(request, kind)
             except TooLarge:
                 if query["limit"] == 1:
                     raise
@@ -225,29 +227,19 @@ class RestCluster(Cluster):
         kind: str,
         body: Body | None = None,
         content_type: str = JSON,
-        accept: str = JSON,
     ) -> dict[str, Any]:
         """Return the JSON object of an answer that means success."""
-        return (await self._sized(method, target, kind, body, content_type, accept))[0]
-
-    async def _sized(
-        self,
-        method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
-        target: str,
-        kind: str,
-        body: Body | None = None,
-        content_type: str = JSON,
-        accept: str = JSON,
-    ) -> tuple[dict[str, Any], int]:
-        """Return the same, and how many bytes it was."""
         request = Request(
             method=method,
             target=target,
             read=self._timeouts.read,
-            accept=accept,
             body=body,
             content_type=content_type,
         )
+        return (await self._sized(request, kind))[0]
+
+    async def _sized(self, request: Request, kind: str) -> tuple[dict[str, Any], int]:
+        """Return the JSON object of an answer that means success, and how many bytes it was."""
         async with AsyncExitStack() as stack:
             async with self._open(request) as answer:
                 found = await whole(answer, self._limits, stack)

@@ -7,7 +7,7 @@ managedFields, the largest objects that anybody writes, have fewer.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,28 +61,21 @@ async def whole(answer: Answer, limits: Limits | None, stack: AsyncExitStack) ->
         return b"".join([piece async for piece in answer.chunks])
     pieces: list[bytes] = []
     size = 0
-    chunks = answer.chunks
-    async for piece in chunks:
-        pieces.append(piece)
-        size += len(piece)
-        if size > limits.large:
-            break
-    else:
-        return b"".join(pieces)
-    await stack.enter_async_context(limits.places)
+    deadline = asyncio.timeout(None)
     try:
-        async with asyncio.timeout(limits.seconds):
-            return await _rest(chunks, pieces, size, limits)
+        async with deadline:
+            async for piece in answer.chunks:
+                pieces.append(piece)
+                size += len(piece)
+                if size > limits.size:
+                    raise TooLarge(f"the answer is larger than {limits.size >> 20} MiB")
+                if size > limits.large and deadline.when() is None:
+                    await stack.enter_async_context(limits.places)
+                    deadline.reschedule(asyncio.get_running_loop().time() + limits.seconds)
     except TimeoutError:
+        if not deadline.expired():  # the client's own, about a server that went silent
+            raise
         raise ServerError(f"the answer took more than {limits.seconds:g} seconds") from None
-
-
-async def _rest(chunks: AsyncIterator[bytes], pieces: list[bytes], size: int, limits: Limits) -> bytes:
-    async for piece in chunks:
-        pieces.append(piece)
-        size += len(piece)
-        if size > limits.size:
-            raise TooLarge(f"the answer is larger than {limits.size >> 20} MiB")
     return b"".join(pieces)
 
 

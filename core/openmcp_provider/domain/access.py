@@ -144,18 +144,17 @@ def _start_anew(snapshot: Snapshot[Any, Any], wanted: Access, request: Json) -> 
     deletion a release stays until the new cluster can be reached, since what is on that is not known yet.
     """
     why = "its cluster was deleted and made anew"
+    releases = [*_releases(snapshot, kubeconfig_ref(wanted, request).name)]
+    if deleting(snapshot.instance) or not releases:
+        return [Delete(ref=ref_of(PLATFORM, request), uid=uid(request), why=why)]
     steps: list[Patch | Delete] = []
-    if not deleting(snapshot.instance):
-        secret = kubeconfig_ref(wanted, request).name
-        for ref, live, release in _releases(snapshot, secret):
-            if not release.suspended(live.object):
-                body: Json = {"metadata": {"uid": live.uid}, **release.let_go}
-                steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
-            elif not deleting(live.object):
-                steps.append(Delete(ref=ref, uid=live.uid, why=why))
-        if steps or any(True for _ in _releases(snapshot, secret)):
-            return steps
-    return [Delete(ref=ref_of(PLATFORM, request), uid=uid(request), why=why)]
+    for ref, live, release in releases:
+        if not release.suspended(live.object):
+            body: Json = {"metadata": {"uid": live.uid}, **release.let_go}
+            steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
+        elif not deleting(live.object):
+            steps.append(Delete(ref=ref, uid=live.uid, why=why))
+    return steps
 
 
 def drop_finalizer(request: Json, why: str) -> list[Patch]:

@@ -10,11 +10,14 @@ LONGEST_KEY = 1024
 """Characters of a key, with its quotes and escapes, beyond which YAML does not look for the colon after it."""
 
 
+_CERTAIN = (LONGEST_KEY - 2) // 6  # characters that fit even if each is escaped; the checks ask in every reconcile
+
+
 def long_key(value: object, path: str = "") -> str:
     """Return where the first key is that is too long to be applied, ending in its beginning; else empty."""
     if isinstance(value, MAPPING):
         for key, below in value.items():
-            if len(json.dumps(key, ensure_ascii=False)) > LONGEST_KEY:
+            if len(key) > _CERTAIN and len(json.dumps(key, ensure_ascii=False)) > LONGEST_KEY:
                 return f"{path}.{key[:20]}..."
             if found := long_key(below, f"{path}.{key}"):
                 return found

@@ -1,10 +1,13 @@
 """A plan while it is being made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from openmcp_provider.domain.conditions import Finding
-from openmcp_provider.domain.plan import Plan, Step
+from openmcp_provider.domain.objects import Json, Ref, annotations
+from openmcp_provider.domain.ownership import Live
+from openmcp_provider.domain.plan import Patch, Plan, Step
 
 __all__ = ["Draft"]
 
@@ -47,6 +50,12 @@ class Draft:
         self.steps.append(step)
         self.known = False
         self.blocked = True
+
+    def annotate(self, ref: Ref, live: Live, notes: Mapping[str, str], why: str) -> None:
+        """Write annotations, unless they are there already."""
+        if any(annotations(live.object).get(key) != value for key, value in notes.items()):
+            body: Json = {"metadata": {"uid": live.uid, "annotations": notes}}
+            self.steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
 
     def find(self, finding: Finding) -> None:
         """Note a finding; one that blocks ends the writing of this pass."""

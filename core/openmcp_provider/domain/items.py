@@ -16,7 +16,7 @@ from openmcp_provider.domain.held import find_held
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, annotations, deleting, dig
 from openmcp_provider.domain.ownership import INPUTS, ON_DELETE, Live, Owner, Path, owns_beyond, without_emptied
-from openmcp_provider.domain.plan import Apply, Create, Delete, Patch, ReadCluster, TakeOver
+from openmcp_provider.domain.plan import Apply, Create, Delete, ReadCluster, TakeOver
 from openmcp_provider.domain.rules import KindRule
 from openmcp_provider.domain.snapshot import Content, NotRead, Refused, Snapshot, Unreachable
 
@@ -130,6 +130,7 @@ class _Writer:
         self.owner = owner
         self.snapshot = snapshot
         self.objects = objects
+        self.manifests = {ref: live.object for ref, live in objects.items()}
         self.wanted = wanted
         self.namespaces = namespaces
         self.draft = draft
@@ -158,10 +159,8 @@ class _Writer:
     def _trouble(self, item: Wanted, read: Unreachable | Refused | Content) -> Finding | None:
         """Return why a tenant cluster cannot take an item now."""
         asked = next(asked for asked in self.wanted.access if asked.cluster.id == item.ref.cluster)
-        if isinstance(read, Refused):
-            return standing.refused(self.snapshot, asked, read, _told_by(item))
-        if isinstance(read, Unreachable):
-            return standing.unreachable(self.snapshot, asked, read.reason)
+        if isinstance(read, (Refused, Unreachable)):
+            return standing.unread(self.snapshot, asked, read, _told_by(item))
         if _unserved(item, read):
             return _not_served(item, asked.cluster.title, comes=_definition(item, self.wanted) is not None)
         return None
@@ -202,18 +201,11 @@ class _Writer:
 
     def _poke(self, item: Wanted, live: Live, rule: KindRule, token: str) -> None:
         """Have a controller look again where it does not notice by itself that something changed."""
-        objects = {ref: other.object for ref, other in self.objects.items()}
-        overlooked = rule.overlooked(item.ref, live.object, objects)
         if token:
             notes = {INPUTS: token, rule.poke: token} if rule.poke else {INPUTS: token}
-            body: Json = {"metadata": {"uid": live.uid, "annotations": notes}}
-            self.draft.steps.append(
-                Patch(ref=item.ref, uid=live.uid, kind="merge", body=body, why="what it reads has changed")
-            )
-        elif overlooked and annotations(live.object).get(rule.poke) != overlooked:
-            body = {"metadata": {"uid": live.uid, "annotations": {rule.poke: overlooked}}}
-            why = "what it waits for is there"
-            self.draft.steps.append(Patch(ref=item.ref, uid=live.uid, kind="merge", body=body, why=why))
+            self.draft.annotate(item.ref, live, notes, "what it reads has changed")
+        elif overlooked := rule.overlooked(item.ref, live.object, self.manifests):
+            self.draft.annotate(item.ref, live, {rule.poke: overlooked}, "what it waits for is there")
 
     def _apply(self, item: Wanted, manifest: Json, live: Live | None, sealed: Sealed | None, stale: str) -> None:
         if live is None:

@@ -13,7 +13,7 @@ from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition, 
 from openmcp_provider.domain.desired import Access
 from openmcp_provider.domain.names import shorten
 from openmcp_provider.domain.objects import Json, Ref, deleting, dig, generation, labels, timestamp, uid
-from openmcp_provider.domain.snapshot import Kubeconfig, Refused, Snapshot
+from openmcp_provider.domain.snapshot import Kubeconfig, Refused, Snapshot, Unreachable
 from openmcp_provider.provider import Provider
 
 __all__ = [
@@ -31,11 +31,11 @@ __all__ = [
     "kubeconfig_ref",
     "metadata_path",
     "ours",
-    "refused",
     "request_of",
     "stage_of",
     "target_of",
     "unreachable",
+    "unread",
     "waiting",
 ]
 
@@ -264,8 +264,12 @@ def unreachable(snapshot: Snapshot[Any, Any], wanted: Access, reason: str) -> Fi
     )
 
 
-def refused(snapshot: Snapshot[Any, Any], wanted: Access, read: Refused, told_by: str = "Installed") -> Finding:
-    """Return the finding that a tenant cluster answers a read with an error, told by some condition."""
+def unread(
+    snapshot: Snapshot[Any, Any], wanted: Access, read: Unreachable | Refused, told_by: str = "Installed"
+) -> Finding:
+    """Return the finding that a tenant cluster could not be read; where it answers with an error, `told_by` tells."""
+    if isinstance(read, Unreachable):
+        return unreachable(snapshot, wanted, read.reason)
     target = target_of(snapshot, wanted)
     message = (
         f"{target[0].upper()}{target[1:]} answers with an error {quoted(read.reason, read.why, secret=False)}. "

@@ -253,11 +253,7 @@ class _Teardown:
             why="deletion needs a fresh look",
         )
         if isinstance(read, (Unreachable, Refused)):
-            self.draft.find(
-                standing.refused(self.snapshot, asked, read)
-                if isinstance(read, Refused)
-                else standing.unreachable(self.snapshot, asked, read.reason)
-            )
+            self.draft.find(standing.unread(self.snapshot, asked, read))
             self._again(step, access.retry_at(self.snapshot, cluster, read), timedelta(0))
             self._ask_after(asked)
             return _Way.SHUT
@@ -345,20 +341,18 @@ class _Teardown:
         if kubeconfig is None or not (kubeconfig.usable and rule and release.rule.access_lost(release.live.object)):
             return
         token = hashlib.sha256(f"{kubeconfig.uid} {kubeconfig.digest}".encode()).hexdigest()[:8]
-        if rule.poke and annotations(release.live.object).get(rule.poke) != token:
-            body: Json = {"metadata": {"uid": release.live.uid, "annotations": {rule.poke: token}}}
-            why = "it may uninstall through another kubeconfig now"
-            self.draft.steps.append(Patch(ref=ref, uid=release.live.uid, kind="merge", body=body, why=why))
+        if rule.poke:
+            self.draft.annotate(
+                ref, release.live, {rule.poke: token}, "it may uninstall through another kubeconfig now"
+            )
 
     def _remind(self, ref: Ref, live: Live, rule: ReleaseRule) -> None:
         """Have a controller that lost track of its release look again, once a deletion, instead of deleting it."""
         kind = rule_for(ref.api_version, ref.kind)
         poke, controller = (kind.poke, kind.controller) if kind else ("", "")
-        token = f"deletion-{uid(self.snapshot.instance)}"
-        if poke and annotations(live.object).get(poke) != token:
-            body: Json = {"metadata": {"uid": live.uid, "annotations": {poke: token}}}
-            why = "its controller lost track of what it installed"
-            self.draft.steps.append(Patch(ref=ref, uid=live.uid, kind="merge", body=body, why=why))
+        if poke:
+            token = f"deletion-{uid(self.snapshot.instance)}"
+            self.draft.annotate(ref, live, {poke: token}, "its controller lost track of what it installed")
         self.draft.find(blocked_by_forgotten(ref, controller, rule.describe(live.object)))
 
     def _delete(self, ref: Ref, live: Live, why: str, patience: timedelta = PATIENCE) -> None:

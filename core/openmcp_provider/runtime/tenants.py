@@ -28,11 +28,10 @@ class Tenants:
         """Return a client, None if there is none."""
         return self._clients.get(key)
 
-    def put(self, key: TenantKey, client: Cluster) -> Cluster:
-        """Keep a client instead of the one before; return it."""
+    def put(self, key: TenantKey, client: Cluster) -> None:
+        """Keep a client instead of the one before."""
         self._close(self._clients.pop(key, None))
         self._clients[key] = client
-        return client
 
     def drop(self, namespace: str, name: str) -> None:
         """Close the clients of an instance that is gone."""

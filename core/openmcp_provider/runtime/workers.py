@@ -54,9 +54,7 @@ class Worker:
         self._give_back()
         try:
             await doing
-        except asyncio.CancelledError:
-            raise  # nothing further is done, so no worker is needed
-        except BaseException:
+        except Exception:  # not when cancelled: nothing further is done then, so that no worker is needed
             await self._take_again()
             raise
         await self._take_again()
