@@ -138,13 +138,13 @@ class Soak:
         await self._wishes.upgrade("0.6.4")
 
     async def config_is_deleted(self) -> None:
-        """Without a ProviderConfig every tenant is told so, and nothing is touched; then there is one again."""
+        """Without a ProviderConfig every tenant stays Ready and reads so, and nothing is touched; then one is there."""
         before = await self._releases()
         await self._stage.platform.delete(CONFIGS, "ocm")
 
         async def told() -> list[str]:
             found = [conditions(ocm) for ocm in (await self._stage.onboarding.list(OCMS)).items]
-            wanted = ("False", "ReconcileError", "False")
+            wanted = ("True", "ReconcileSuccess", "False")
             return [str(one) for one in found if _standing(one) != wanted]
 
         await self._until_none(told)
