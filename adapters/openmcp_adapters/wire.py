@@ -1,9 +1,9 @@
-"""Strict decoding: JSON as it came into the author's dataclasses, and every problem at once where it does not fit.
+"""Strict decoding: JSON as it came into the author's classes, and every problem at once where it does not fit.
 
-Nothing is coerced. A field's wire name is its camelCase form, or that of its metadata (``{"wire": "chartURL"}``);
-``{"want": "..."}`` is what a person is told whose value has another type. As on an API server null counts as absent.
-Types known: text, numbers, booleans, `Literal`, dataclasses, ``X | None``, ``tuple[X, ...]`` and ``Mapping[str, X]``;
-``Mapping[str, Any]`` is any object, kept as it is.
+Nothing is coerced. A field's wire name is its camelCase form (with attrs that of its alias), or that of its metadata
+(``{"wire": "chartURL"}``); ``{"want": "..."}`` is what a person is told whose value has another type. As on an API
+server null counts as absent. Types known: text, numbers, booleans, `Literal`, frozen dataclasses and attrs classes,
+``X | None``, ``tuple[X, ...]`` and ``Mapping[str, X]``; ``Mapping[str, Any]`` is any object, kept as it is.
 
 Problems name fields, never text that was written: that may be secret.
 """
@@ -12,18 +12,27 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import Field, fields, is_dataclass
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args, get_origin, runtime_checkable
+from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
+from openmcp_adapters.wire_types import (
+    Part,
+    check_type,
+    is_any_object,
+    is_literal,
+    is_mapping,
+    is_object,
+    is_tuple,
+    parts,
+)
 from openmcp_provider.domain.snapshot import Invalid, Valid
 from openmcp_provider.provider import Problem
 
-__all__ = ["DecodeError", "child", "decode", "decoder", "kind_of"]
+__all__ = ["DecodeError", "check_type", "child", "decode", "decoder", "kind_of"]
 
 T = TypeVar("T")
 
@@ -67,7 +76,7 @@ def decode(cls: type[T], value: object, path: str = "spec") -> T:
     """Return `value` as a `cls`.
 
     Args:
-        cls: A dataclass.
+        cls: A dataclass or attrs class.
         value: JSON: mappings, lists, text, numbers, booleans, None.
         path: Where the value stands, the beginning of every problem's path.
 
@@ -165,24 +174,8 @@ def _any_object(value: object, _: object) -> Mapping[str, Any]:
     raise _Mismatch(f"is {kind_of(value)}", _want(dict))
 
 
-def _is_any_object(kind: object) -> bool:
-    return get_origin(kind) in (Mapping, dict) and get_args(kind)[1:] == (Any,)
-
-
-def _is_mapping(kind: object) -> bool:
-    return get_origin(kind) in (Mapping, dict)
-
-
-def _is_tuple(kind: object) -> bool:
-    return get_origin(kind) is tuple
-
-
-def _is_literal(kind: object) -> bool:
-    return get_origin(kind) is Literal
-
-
-def _object_hook(kind: Any, converter: Converter) -> Callable[[object, Any], object]:  # noqa: ANN401 - any dataclass
-    names: dict[str, Any] = {field.name: override(rename=_wire_name(field)) for field in fields(kind)}
+def _object_hook(kind: Any, converter: Converter) -> Callable[[object, Any], object]:  # noqa: ANN401 - any object
+    names: dict[str, Any] = {part.name: override(rename=part.wire) for part in parts(kind)}
     inner = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, **names)
 
     def hook(value: object, target: Any) -> object:  # noqa: ANN401 - the type to decode to
@@ -223,30 +216,30 @@ def _converter() -> Converter:
     for kind, hook in strict:
         converter.register_structure_hook(kind, hook)
     # The last one registered is asked first.
-    converter.register_structure_hook_factory(is_dataclass, _object_hook)
-    converter.register_structure_hook_factory(_is_tuple, _list_hook)
-    converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
-    converter.register_structure_hook_func(_is_any_object, _any_object)
-    converter.register_structure_hook_func(_is_literal, _literal)
+    converter.register_structure_hook_factory(is_object, _object_hook)
+    converter.register_structure_hook_factory(is_tuple, _list_hook)
+    converter.register_structure_hook_factory(is_mapping, _mapping_hook)
+    converter.register_structure_hook_func(is_any_object, _any_object)
+    converter.register_structure_hook_func(is_literal, _literal)
     return converter
 
 
-def _problems(error: Exception, path: str, value: object, field: Field[Any] | None = None) -> Iterator[Problem]:
+def _problems(error: Exception, path: str, value: object, part: Part | None = None) -> Iterator[Problem]:
     """Yield what is wrong with a value, in the order of the type's fields, unknown fields last.
 
     Args:
         error: What was raised for it.
         path: Where it stands.
         value: The value.
-        field: The field whose value it is, None for an entry of a list or mapping.
+        part: The field whose value it is, None for an entry of a list or mapping.
     """
     if isinstance(error, BaseValidationError):
         for inner in error.exceptions:
             yield from _part_problems(error.cl, inner, path, value)
     elif isinstance(error, _Mismatch):
-        name = f"{_wire_name(field)}: " if field else ""
+        name = f"{part.wire}: " if part else ""
         want = f"write it in quotes: {name}{error.quoted}" if error.quoted else error.want
-        yield Problem(path, error.why, _hint(field) or want)
+        yield Problem(path, error.why, (part and part.want) or want)
     else:  # a type this module does not know: its own words could repeat the value
         yield Problem(path, "cannot be read", f"write a legal value ({type(error).__name__})")
 
@@ -260,18 +253,17 @@ def _part_problems(cls: type, error: Exception, path: str, value: Any) -> Iterat
     elif isinstance(note, IterableValidationNote):
         yield from _problems(error, child(path, note.index), value[note.index])
     elif isinstance(note, AttributeValidationNote):
-        field = next(field for field in fields(cast("Any", cls)) if field.name == note.name)
-        name = _wire_name(field)
-        if value.get(name) is None:
-            yield Problem(child(path, name), "is missing", _hint(field) or f"write {name}: ...")
+        part = next(part for part in parts(cls) if part.name == note.name)
+        if value.get(part.wire) is None:
+            yield Problem(child(path, part.wire), "is missing", part.want or f"write {part.wire}: ...")
         else:
-            yield from _problems(error, child(path, name), value[name], field)
+            yield from _problems(error, child(path, part.wire), value[part.wire], part)
     else:
         yield from _problems(error, path, value)
 
 
 def _unknown(error: ForbiddenExtraKeysError, path: str) -> Iterator[Problem]:
-    known = [_wire_name(field) for field in fields(cast("Any", error.cl))]
+    known = [part.wire for part in parts(error.cl)]
     folded = {_fold(name): name for name in known}
     for name in sorted(error.extra_fields):
         near = difflib.get_close_matches(_fold(name), folded, n=1)
@@ -281,15 +273,6 @@ def _unknown(error: ForbiddenExtraKeysError, path: str) -> Iterator[Problem]:
 
 def _fold(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
-
-
-def _wire_name(field: Field[Any]) -> str:
-    head, *tail = field.name.split("_")
-    return cast("str", field.metadata.get("wire", head + "".join(part.title() for part in tail)))
-
-
-def _hint(field: Field[Any] | None) -> str:
-    return cast("str", field.metadata.get("want", "")) if field else ""
 
 
 _CONVERTER = _converter()

@@ -240,12 +240,12 @@ class Provider(Protocol[S, C]):
 
     @property
     def spec(self) -> type[S]:
-        """A frozen dataclass: the instance's spec."""
+        """A frozen dataclass or attrs class: the instance's spec."""
         raise NotImplementedError
 
     @property
     def config(self) -> type[C]:
-        """A frozen dataclass: the ProviderConfig's spec."""
+        """A frozen dataclass or attrs class: the ProviderConfig's spec."""
         raise NotImplementedError
 
     @property

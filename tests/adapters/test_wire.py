@@ -1,7 +1,3 @@
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,33 +5,7 @@ from hypothesis import strategies as st
 from openmcp_adapters.wire import DecodeError, child, decode
 from openmcp_provider.provider import Problem
 from service_provider_ocm import OcmConfig, OcmSpec, SecretReference
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """One part of a thing."""
-
-    name: str
-    width: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
-    """Everything that an author's type can hold."""
-
-    title: str
-    many_words: str = ""
-    other_name: str = field(default="", metadata={"wire": "otherURL"})
-    hinted: str = field(default="", metadata={"want": "write a colour"})
-    count: int = 0
-    weight: float = 0.0
-    open: bool = False
-    mode: Literal["slow", "fast"] = "slow"
-    shelf: Shelf | None = None
-    shelves: tuple[Shelf, ...] = ()
-    sizes: tuple[int, ...] | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    raw: Mapping[str, Any] | None = None
+from tests.adapters.forms import FORMS, Shelf, Thing
 
 
 class Number(float):
@@ -136,16 +106,18 @@ def test_defaults_and_null() -> None:
         ),
     ],
 )
-def test_strict(value: object, expected: list[str]) -> None:
-    """Nothing is coerced or passed over: the problem says where, what is wrong and what would be right."""
-    assert problems(Thing, value) == expected
+@pytest.mark.parametrize("form", FORMS)
+def test_strict(form: type, value: object, expected: list[str]) -> None:
+    """Nothing is coerced or passed over: the problem says where, what is wrong and what is right (case 6.6)."""
+    assert problems(form, value) == expected
 
 
-def test_all_problems_at_once() -> None:
-    """Every problem is told, however deep, with the paths that a person wrote."""
+@pytest.mark.parametrize("form", FORMS)
+def test_all_problems_at_once(form: type) -> None:
+    """Every problem is told, however deep, with the paths that a person wrote (case 6.6)."""
     value = {"title": 1, "shelves": [{"name": "a"}, {"nam": "b"}, {"name": "c", "width": "d"}], "modes": 1}
 
-    assert problems(Thing, value, "items[3].spec") == [
+    assert problems(form, value, "items[3].spec") == [
         'items[3].spec.title: is a number; write it in quotes: title: "1"',
         "items[3].spec.shelves[1].name: is missing; write name: ...",
         "items[3].spec.shelves[1].nam: is not a known field; did you mean name?",
@@ -154,13 +126,14 @@ def test_all_problems_at_once() -> None:
     ]
 
 
-def test_no_value_is_told() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_no_value_is_told(form: type) -> None:
     """A text in the wrong place may be secret: it is never repeated."""
     secret = "hunter2-hunter2"
     value = {"title": [secret], "mode": secret, "shelf": secret, "shelves": secret, "sizes": [secret], "open": secret}
 
-    assert problems(Thing, value)
-    assert secret not in "".join(problems(Thing, value))
+    assert problems(form, value)
+    assert secret not in "".join(problems(form, value))
 
 
 @given(
