@@ -281,8 +281,12 @@ class Provider(Protocol[S, C]):
         """Return every problem of the ProviderConfig's spec; None = there is no ProviderConfig."""
         return ()
 
-    def desired(self, tenant: Tenant[S, C]) -> Iterable[Item | Copy]:
-        """Return what should be there. Total and deterministic for everything that passed the checks."""
+    def desired(self, tenant: Tenant[S, C]) -> Iterable[Item | Copy | Problem]:
+        """Return what should be there. Total and deterministic for everything that passed the checks.
+
+        A `Problem` among it means that this cannot be decided: then nothing is written or pruned, and the tenant is
+        told the problems. Nothing at all means that nothing is wanted: what was written goes.
+        """
         raise NotImplementedError
 
     def version(self, spec: S) -> str:

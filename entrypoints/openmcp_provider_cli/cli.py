@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from openmcp_provider.domain.author import ProviderMistake
+from openmcp_provider.domain.checking import check
 from openmcp_provider.domain.legal import check_label
-from openmcp_provider.provider import Provider
+from openmcp_provider.provider import Problem, Provider
 from openmcp_provider_cli.demo_flags import EXAMPLES, add_demo
 from openmcp_provider_cli.options import add_program, as_flags
 
@@ -40,6 +42,9 @@ def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, example
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else WRONG
     try:
+        if mistakes := _mistakes(provider):
+            _complain(*(f"the provider cannot be used: {mistake}" for mistake in mistakes))
+            return FAILED
         if arguments.command == "demo":
             return _demo(provider, arguments, examples)
         return _render(provider, arguments) if arguments.command == "render" else _program(provider, arguments)
@@ -52,9 +57,22 @@ def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, example
     except OSError as error:
         _complain(f"cannot write: {error.strerror}")
         _hang_up()
+    except ProviderMistake as mistake:
+        about = "".join(f" for {note}" for note in getattr(mistake, "__notes__", ()))
+        _complain(f"the provider's own code has a mistake: {mistake}{about}; only its authors can correct it")
     except KeyboardInterrupt:
         pass
     return FAILED
+
+
+def _mistakes(provider: Provider[S, C]) -> list[Problem]:
+    """Return what is wrong with the provider itself."""
+    found = [*check(provider)]
+    if not found:
+        from openmcp_adapters.wire import check_type  # noqa: PLC0415 - needs an extra
+
+        found += [*check_type(provider.spec, "spec"), *check_type(provider.config, "config")]
+    return found
 
 
 def _parser(provider: Provider[S, C]) -> argparse.ArgumentParser:

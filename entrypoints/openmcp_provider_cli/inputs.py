@@ -4,12 +4,14 @@ Everything that is wrong is told at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from openmcp_adapters.wire import child, kind_of
+from openmcp_provider.domain.author import ProviderMistake, Undecided, contained
 from openmcp_provider.domain.copies import Source, source_of, unusable
-from openmcp_provider.domain.desired import ACCESS_API, access_of
+from openmcp_provider.domain.desired import ACCESS_API, access_of, desired
 from openmcp_provider.domain.legal import check_label, check_subdomain
 from openmcp_provider.domain.names import tenant_namespace
 from openmcp_provider.domain.objects import dig
@@ -76,7 +78,9 @@ def gather(provider: Provider[S, C], files: Sequence[str], namespace: str) -> In
 
     Raises:
         WrongInput: something is wrong in the files.
+        ProviderMistake: the provider's own code is wrong; a note names the object.
     """
+    provider = contained(provider)
     faults: list[Fault] = []
     documents = read(files, faults)
     faults += _absent(provider, documents, files) if not faults else ()  # what could not be read may be there
@@ -203,13 +207,24 @@ def _instance(
 def _examined(
     document: Document, cls: type[T], check: Callable[[T], Iterable[Problem]], faults: list[Fault]
 ) -> T | None:
-    examined = examine(cls, check, document.body.get(SPEC))
+    with _about(document):
+        examined = examine(cls, check, document.body.get(SPEC))
     unknown = [name for name in document.body if name not in _TOP_LEVEL]
     strange = [
         Problem(child("", name), "is not a known field", f"known are: {', '.join(_TOP_LEVEL)}") for name in unknown
     ]
     faults += [document.fault(problem) for problem in (*examined.problems, *strange)]
     return examined.value
+
+
+@contextmanager
+def _about(document: Document) -> Iterator[None]:
+    """Have a mistake of the provider's name the object for which it was made."""
+    try:
+        yield
+    except ProviderMistake as mistake:
+        mistake.add_note(f"{document.title} in {document.place}")
+        raise
 
 
 def _kubeconfigs(documents: list[Document], faults: list[Fault]) -> dict[tuple[str, str], str]:
@@ -248,9 +263,16 @@ def _copy_faults(
     namespace: str,
 ) -> Iterator[Fault]:
     """Yield what is wrong with the sources of an instance's copies, at the object where it can be fixed."""
-    for copy in provider.desired(instance.tenant):
-        if not isinstance(copy, Copy):
+    try:
+        with _about(instance.document):
+            wanted = desired(provider, instance.tenant)
+    except Undecided as undecided:
+        yield from map(instance.document.fault, undecided.problems)
+        return
+    for item in wanted.items:
+        if not item.source:
             continue
+        copy = Copy(source=item.source, to=item.ref, type=item.source_type)
         namer, path = _namer((*given[CONFIG], instance.document), copy.source)
         found = sources.get((copy.to.kind, copy.source))
         if found is None:

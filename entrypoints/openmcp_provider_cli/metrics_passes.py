@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from openmcp_provider.domain.author import FUNCTIONS, ProviderMistake
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.report import Report
 from openmcp_provider.ports import Clock, PortError
@@ -46,6 +47,13 @@ class PassMetrics(Observer):
                 ("reconcile_timeouts", "Passes that took too long and were given up."),
             )
         )
+        mistakes = Counter(
+            "openmcp_provider_code_errors_total",
+            "Passes that met a mistake in the provider's own code, by its function.",
+            [*labels, "function"],
+            registry=registry,
+        )
+        self._mistakes = {function: mistakes.labels(controller, function) for function in FUNCTIONS}
         self._seconds = Histogram(
             f"{name}_reconcile_time_seconds", "How long passes take.", labels, registry=registry, buckets=BUCKETS
         ).labels(controller)
@@ -62,7 +70,11 @@ class PassMetrics(Observer):
 
     def passed(self, key: Key, plan: Plan, outcome: Done | Failed, told: Report) -> None:
         """Note what came of a pass."""
-        self._results[key] = _result(plan, outcome)
+        self._results[key] = _result(plan, outcome, told)
+        for mistake in (plan.no_answer, told.mistake):
+            if isinstance(mistake, ProviderMistake):
+                self._mistakes[mistake.function].inc()
+                break
 
     def untold(self, key: Key, error: PortError) -> None:
         """Note that a pass failed at its end."""
@@ -89,9 +101,9 @@ class PassMetrics(Observer):
             self._errors.inc()
 
 
-def _result(plan: Plan, outcome: Done | Failed) -> str:
+def _result(plan: Plan, outcome: Done | Failed, told: Report) -> str:
     """Return what the queue makes of a pass."""
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, Failed) or (not plan.steps and (plan.no_answer or told.mistake)):
         return ERROR
     if plan.steps and not plan.releases:
         return REQUEUE

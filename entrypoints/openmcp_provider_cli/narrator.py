@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+from openmcp_provider.domain.author import ProviderMistake
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.plan import Done, Failed, Plan, explain
 from openmcp_provider.domain.report import Report
@@ -47,6 +48,10 @@ class Narrator(Observer):
         if isinstance(outcome, Failed):
             say = self._log.debug if outcome.error.retried_silently else self._log.error
             say("a step failed", outcome.error, step=explain(Plan(steps=(outcome.step,)))[0])
+        for mistake in (plan.no_answer, told.mistake):
+            if isinstance(mistake, ProviderMistake):
+                self._log.error("the provider's own code is wrong", function=mistake.function, mistake=mistake.why)
+                break
         for event in told.events:
             say = self._log.info if event.type == "Normal" else self._log.warn
             say(event.message, reason=event.reason)

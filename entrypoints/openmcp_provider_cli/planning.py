@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from openmcp_adapters.wire import decoder
+from openmcp_provider.domain.author import ProviderMistake, contained
 from openmcp_provider.domain.errors import PortError
 from openmcp_provider.domain.objects import Json, conditions, dig
 from openmcp_provider.domain.onboarding import RUN, run_rules
 from openmcp_provider.domain.plan import Plan, explain
 from openmcp_provider.domain.rights import Right, onboarding_rights
 from openmcp_provider.domain.snapshot import Invalid, Missing
+from openmcp_provider.domain.unanswered import mistake_condition
 from openmcp_provider.ports import Cluster, ClusterFactory
 from openmcp_provider.runtime.controller import Ports, Settings
 from openmcp_provider.runtime.onboarding import NoAccess
@@ -109,14 +111,18 @@ async def _missing(setting: Setting, platform: Cluster, onboarding: Cluster) -> 
 
 def _config(setting: Setting, tenants: Sequence[Foreseen[Any, Any]], preview: Preview[Any, Any]) -> dict[str, Any]:
     config = preview.config()
-    if isinstance(config, Missing):
-        problems = setting.provider.check_config(None)
-        state = "missing"
-    elif isinstance(config, Invalid):
-        problems, state = config.problems, "invalid"
-    else:
-        problems = tuple(setting.provider.check_config(config.value))
-        state = "invalid" if problems else "valid"
+    provider = contained(setting.provider)
+    problems: Sequence[object]
+    try:
+        if isinstance(config, Missing):
+            problems, state = provider.check_config(None), "missing"
+        elif isinstance(config, Invalid):
+            problems, state = config.problems, "invalid"
+        else:
+            problems = provider.check_config(config.value)
+            state = "invalid" if problems else "valid"
+    except ProviderMistake as mistake:
+        problems, state = [mistake_condition(provider.title, mistake).message], "unknown"
     return {
         "name": setting.name,
         "state": state,

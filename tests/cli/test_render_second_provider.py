@@ -65,7 +65,10 @@ class Shelves:
         TenantCluster(id="mcp", suffix="mcp", rules=()),
         TenantCluster(id="workload", suffix="wl", rules=(), purpose="workload"),
     )
-    owns: tuple[Owned, ...] = ()
+    owns: tuple[Owned, ...] = (
+        Owned(PLATFORM, "v1", "Secret", "secrets"),
+        Owned("workload", "v1", "ConfigMap", "configmaps"),
+    )
     guards: tuple[Guard, ...] = ()
     residues: tuple[Residue, ...] = ()
 
@@ -77,7 +80,7 @@ class Shelves:
         """Also no config is fine."""
         return ()
 
-    def desired(self, tenant: Tenant[Spec, Config]) -> Iterable[Item | Copy]:
+    def desired(self, tenant: Tenant[Spec, Config]) -> Iterable[Item | Copy | Problem]:
         """Write in the opposite order of the waves."""
         secret = {
             "apiVersion": "v1",
@@ -188,3 +191,55 @@ def test_wrong_config_maps(render: Run, text: str, line: str) -> None:
 
     assert (found.code, found.out, len(found.lines)) == (2, "", 1)
     assert found.err.startswith(line)
+
+
+class Broken(Shelves):
+    """Has a mistake in what it wants."""
+
+    def desired(self, tenant: Tenant[Spec, Config]) -> Iterable[Item | Copy]:
+        """Look for what is not there."""
+        raise KeyError("hunter2")
+
+
+class Unsure(Shelves):
+    """Cannot decide."""
+
+    def desired(self, tenant: Tenant[Spec, Config]) -> Iterable[Item | Copy | Problem]:
+        """Say so."""
+        yield Problem("spec", "cannot be looked up", "wait for the catalogue")
+
+
+def test_a_mistake_of_the_providers_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One line names function, type and object; what the exception says stays out (case 6.4)."""
+    broken: Provider[Spec, Config] = Broken()
+    code, out, err = runner(broken, tmp_path, monkeypatch, capfd)({"a": SHELF})
+
+    assert (code, out) == (1, "")
+    assert err.startswith("the provider's own code has a mistake: desired raised KeyError (test_render_second_provider")
+    assert "for Shelf default/a in a: document 1; only its authors can correct it" in err
+    assert "hunter2" not in err
+    assert "Traceback" not in err
+
+
+def test_what_cannot_be_decided_is_a_problem_of_the_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its problems stand where those of the checks stand (case 2.8)."""
+    unsure: Provider[Spec, Config] = Unsure()
+    code, out, err = runner(unsure, tmp_path, monkeypatch, capfd)({"a": SHELF})
+
+    assert (code, out) == (2, "")
+    assert "a: document 1: Shelf default/a: spec: cannot be looked up; wait for the catalogue" in err
+
+
+def test_a_provider_that_cannot_be_used_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its mistakes come before those of any file (case 6.4)."""
+    unusable: Provider[Spec, Config] = Shelves(title=" ")
+    code, out, err = runner(unusable, tmp_path, monkeypatch, capfd)({"a": "{"})
+
+    assert (code, out) == (1, "")
+    assert err == "the provider cannot be used: title: is empty; write what tenants call the thing that is installed\n"

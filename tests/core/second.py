@@ -19,7 +19,7 @@ from openmcp_provider.provider import (
     TenantCluster,
 )
 
-GROUP, APPS, SPACE = "beacon.services.example.org", "apps/v1", "beacon"
+GROUP, APPS, SPACE, WL = "beacon.services.example.org", "apps/v1", "beacon", "workload"
 ALL = ({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},)
 
 
@@ -57,9 +57,9 @@ class Beacon(Provider[BeaconSpec, BeaconConfig]):
     title, spec, config = "Beacon", BeaconSpec, BeaconConfig
     clusters = (
         TenantCluster(id="mcp", suffix="mcp", rules=ALL),
-        TenantCluster(id="workload", suffix="wl", rules=ALL, purpose="workload", title="workload cluster"),
+        TenantCluster(id=WL, suffix="wl", rules=ALL, purpose="workload", title="workload cluster"),
     )
-    owns = (Owned("workload", APPS, "Deployment", "deployments"), Owned("workload", "v1", "ConfigMap", "configmaps"))
+    owns: tuple[Owned, ...] = Owned(WL, APPS, "Deployment", "deployments"), Owned(WL, "v1", "ConfigMap", "configmaps")
 
     def check_spec(self, spec: BeaconSpec) -> Iterable[Problem]:
         """Refuse what makes no sense."""
@@ -68,12 +68,12 @@ class Beacon(Provider[BeaconSpec, BeaconConfig]):
     def desired(self, tenant: Tenant[BeaconSpec, BeaconConfig]) -> Iterable[Item | Copy]:
         """Bring the bundle and run the beacon."""
         bundle = (tenant.config or BeaconConfig()).bundle
-        yield Item(cluster="workload", manifest={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-        yield Copy(source=bundle, to=Ref("workload", "v1", "ConfigMap", bundle, SPACE))
+        yield Item(cluster=WL, manifest={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
+        yield Copy(source=bundle, to=Ref(WL, "v1", "ConfigMap", bundle, SPACE))
         metadata = {"name": f"beacon-{tenant.name}", "namespace": SPACE}
         spec = {"replicas": tenant.spec.replicas}
         manifest = {"apiVersion": APPS, "kind": "Deployment", "metadata": metadata, "spec": spec}
-        yield Item(cluster="workload", manifest=manifest, wave=1, health=deployment_health)
+        yield Item(cluster=WL, manifest=manifest, wave=1, health=deployment_health)
 
     def status(self, tenant: Tenant[BeaconSpec, BeaconConfig], live: Mapping[Ref, Json]) -> dict[str, Any]:
         """Tell the replicas."""

@@ -26,16 +26,17 @@ DAY = timedelta(days=1)
 
 
 class Plain(Provider[BeaconSpec, BeaconConfig]):
-    """Reaches the tenant's control plane and wants nothing on it."""
+    """Reaches the tenant's control plane and wants nothing on it, but a note on the platform."""
 
     edition = Beacon.edition
     title, spec, config = "Beacon", BeaconSpec, BeaconConfig
     clusters: tuple[TenantCluster, ...] = (TenantCluster(id="mcp", suffix="mcp", rules=ALL, roles=("cluster-admin",)),)
-    owns: tuple[Owned, ...] = ()
+    owns: tuple[Owned, ...] = (Owned(PLATFORM, "v1", "ConfigMap", "configmaps"),)
 
     def desired(self, tenant: Tenant[BeaconSpec, BeaconConfig]) -> Iterable[Item | Copy]:
-        """Want nothing."""
-        return ()
+        """Want a note."""
+        metadata = {"name": "note", "namespace": tenant.home}
+        yield Item(cluster=PLATFORM, manifest={"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 
     def poll(self, config: BeaconConfig | None) -> timedelta:
         """Never read the tenant cluster."""
@@ -784,6 +785,7 @@ def test_a_workload_cluster_is_given_up_after_its_access() -> None:
 
     assert world.gone
     assert [step.ref.kind for step in world.log if isinstance(step, Delete)] == [
+        "ConfigMap",
         "AccessRequest",
         "AccessRequest",
         "ClusterRequest",

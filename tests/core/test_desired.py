@@ -11,7 +11,7 @@ from openmcp_provider.domain.desired import ACCESS_FINALIZER, Desired, access_of
 from openmcp_provider.domain.names import managed_labels
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, ref_of
 from openmcp_provider.domain.ownership import ON_DELETE, WAVE, marks
-from openmcp_provider.provider import Copy, Health, Item, Tenant
+from openmcp_provider.provider import Copy, Health, Item, Owned, Tenant
 from tests.core.second import ALL, APPS, GROUP, SPACE, Beacon, BeaconConfig, BeaconSpec
 
 NAME, NAMESPACE, HOME = "mcp-01", "default", "mcp--home"
@@ -19,6 +19,13 @@ NAME, NAMESPACE, HOME = "mcp-01", "default", "mcp--home"
 
 class Listed(Beacon):
     """Wants the items that it is made with."""
+
+    owns = (
+        *Beacon.owns,
+        Owned("workload", "v1", "Secret", "secrets"),
+        Owned(PLATFORM, APPS, "Deployment", "deployments"),
+        Owned(PLATFORM, "v1", "Secret", "secrets"),
+    )
 
     def __init__(self, *items: Item | Copy) -> None:
         self.items = items
@@ -64,8 +71,8 @@ def test_an_item_keeps_its_fields_and_gets_mark_and_wave() -> None:
 
 def test_an_author_cannot_unmark_an_object() -> None:
     """Mark and wave win over labels and annotations of the same name, and null labels are none."""
-    loud = deployment(labels={"openmcp.cloud/managed-by": "me"}, annotations={WAVE: "9"})
-    bare = deployment("bare", labels=None, annotations=None)
+    loud = deployment(namespace=HOME, labels={"openmcp.cloud/managed-by": "me"}, annotations={WAVE: "9"})
+    bare = deployment("bare", namespace=HOME, labels=None, annotations=None)
     for manifest in (loud, bare):
         (item,) = wanted(Item(cluster=PLATFORM, manifest=manifest, wave=1)).items
 
@@ -76,8 +83,8 @@ def test_an_author_cannot_unmark_an_object() -> None:
 def test_only_what_stays_says_what_happens_to_it_in_deletion() -> None:
     """An item that outlives its instance says so on itself, so that deletion needs no config to know it."""
     goes, stays = wanted(
-        Item(cluster=PLATFORM, manifest=deployment("goes")),
-        Item(cluster=PLATFORM, manifest=deployment("stays"), on_delete="orphan"),
+        Item(cluster=PLATFORM, manifest=deployment("goes", namespace=HOME)),
+        Item(cluster=PLATFORM, manifest=deployment("stays", namespace=HOME), on_delete="orphan"),
     ).items
 
     assert ON_DELETE not in goes.manifest["metadata"]["annotations"]
@@ -125,7 +132,7 @@ def test_the_authors_health_rule_comes_along() -> None:
     def rule(_: Json, __: Mapping[Ref, Json]) -> Health:
         return Health("Ready")
 
-    (item,) = wanted(Item(cluster=PLATFORM, manifest=deployment(), health=rule)).items
+    (item,) = wanted(Item(cluster=PLATFORM, manifest=deployment(namespace=HOME), health=rule)).items
 
     assert item.health is rule
 
@@ -133,7 +140,10 @@ def test_the_authors_health_rule_comes_along() -> None:
 @given(st.lists(st.integers(-2, 2), max_size=8))
 def test_items_come_by_wave_and_within_a_wave_as_written(waves: list[int]) -> None:
     """Writing goes up the waves, and keeps the author's order within each."""
-    items = [Item(cluster=PLATFORM, manifest=deployment(f"i{at}"), wave=wave) for at, wave in enumerate(waves)]
+    items = [
+        Item(cluster=PLATFORM, manifest=deployment(f"i{at}", namespace=HOME), wave=wave)
+        for at, wave in enumerate(waves)
+    ]
     order = [(item.wave, int(item.ref.name[1:])) for item in wanted(*items).items]
 
     assert order == sorted(zip(waves, range(len(waves)), strict=True))

@@ -25,7 +25,7 @@ from openmcp_provider.domain.ownership import (
     without_emptied,
 )
 from openmcp_provider.domain.plan import Apply
-from openmcp_provider.provider import Copy, Item, Tenant
+from openmcp_provider.provider import Copy, Item, Owned, Tenant
 from tests.core.second import SPACE, Beacon, BeaconConfig, BeaconSpec
 from tests.core.world import SYSTEM, World
 
@@ -528,6 +528,8 @@ def test_the_wave_is_what_the_object_says_else_what_is_known(
 
 class Noted(Beacon):
     """Wants, beside the rest, a Secret and a ConfigMap with data of its own."""
+
+    owns = (*Beacon.owns, Owned("workload", "v1", "Secret", "secrets"))
 
     def desired(self, tenant: Tenant[BeaconSpec, BeaconConfig]) -> Iterable[Item | Copy]:
         """Add the two to the rest."""

@@ -14,7 +14,7 @@ LAMPS, DEFINITIONS = "lamps.example.org/v1", "apiextensions.k8s.io/v1"
 class Lighthouse(Beacon):
     """Defines a kind, and makes an object of it."""
 
-    owns = (
+    owns: tuple[Owned, ...] = (
         Owned("workload", DEFINITIONS, "CustomResourceDefinition", "customresourcedefinitions"),
         Owned("workload", LAMPS, "Lamp", "lamps"),
     )

@@ -32,7 +32,7 @@ from openmcp_provider.domain.plan import (
     Step,
     TakeOver,
 )
-from openmcp_provider.domain.reconcile import owner_of, reconcile
+from openmcp_provider.domain.reconcile import marked_owner, reconcile
 from openmcp_provider.domain.report import Report, report
 from openmcp_provider.domain.snapshot import (
     Content,
@@ -95,6 +95,7 @@ class World:
         self.log: list[Step] = []
         self.last: Report = Report()
         self._uids = itertools.count(1)
+        self._named = {ref for ref, _ in provider.unmarked(name, namespace) if ref.name}  # chosen when caches begin
         edition = provider.edition
         self.instance_ref = Ref(ONBOARDING, edition.api_version, edition.kind, name, namespace)
         metadata = {"name": name, "namespace": namespace, "generation": 1}
@@ -243,12 +244,11 @@ class World:
     def _watched(self) -> Iterable[tuple[Ref, dict[str, Any]]]:
         """Yield what the platform's caches hold: what is marked, or bears a fixed name, or was met."""
         kinds = {(owned.api_version, owned.kind) for owned in self.provider.owns if owned.cluster == PLATFORM}
-        named = {ref for ref, _ in self.provider.unmarked(self.name, self.namespace) if ref.name}
         for ref, obj in self.objects.items():
             if ref.cluster != PLATFORM or ref.namespace != self.home or (ref.api_version, ref.kind) not in kinds:
                 continue
             marked = MANAGED_BY in (dig(obj, "metadata", "labels") or {})
-            if marked or ref in named or ref in self.met:
+            if marked or ref in self._named or ref in self.met:
                 yield ref, obj
 
     def step(self) -> tuple[Plan, Report]:
@@ -432,7 +432,7 @@ class World:
             self._lost(step.cluster)
             return
         own = self.provider.edition.field_manager
-        owner = owner_of(self.provider, self.snapshot())
+        owner = marked_owner(self.provider, self.snapshot())
         found: dict[Ref, Live] = {}
         for ref, obj in self.objects.items():
             live = observe(obj, own)

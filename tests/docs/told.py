@@ -11,13 +11,20 @@ import pytest
 
 from openmcp_provider.domain.plan import Plan
 from openmcp_provider.domain.report import Report
-from tests.core import test_access_trouble, test_contested_status, test_deletion, test_held, test_status
+from tests.core import (
+    test_access_trouble,
+    test_author_status,
+    test_contested_status,
+    test_deletion,
+    test_held,
+    test_status,
+)
 from tests.core.world import World
 
 __all__ = ["Told", "everything"]
 
 
-MODULES = (test_status, test_deletion, test_held, test_access_trouble, test_contested_status)
+MODULES = (test_status, test_deletion, test_held, test_access_trouble, test_contested_status, test_author_status)
 
 
 class Told(NamedTuple):

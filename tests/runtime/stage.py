@@ -13,6 +13,7 @@ from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, dig
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.report import Report
 from openmcp_provider.ports import NotFound, Resource
+from openmcp_provider.provider import Provider
 from openmcp_provider.runtime.cache import Key
 from openmcp_provider.runtime.controller import Controller, Observer, Ports, Settings
 from openmcp_provider.runtime.recorder import ClusterRecorder
@@ -52,10 +53,13 @@ class Stage:
 
     Args:
         landscape: The landscape.
+        provider: Whose controller it is.
+        settings: Of the controller.
     """
 
-    def __init__(self, landscape: Landscape, **settings: Any) -> None:
+    def __init__(self, landscape: Landscape, provider: Provider[Any, Any] = PROVIDER, **settings: Any) -> None:
         self.landscape = landscape
+        self.provider = provider
         self.watcher = Watcher()
         self.settings = Settings(config_name="ocm", namespace=SYSTEM, **settings)
         self._task: asyncio.Task[None] | None = None
@@ -73,7 +77,7 @@ class Stage:
             randomness=SeededRandomness(0, "provider"),
             recorder=ClusterRecorder(onboarding, "service-provider-ocm", landscape.clock),
         )
-        return Controller(PROVIDER, ports, self.settings, self.watcher)
+        return Controller(self.provider, ports, self.settings, self.watcher)
 
     async def __aenter__(self) -> Self:
         await self.landscape.__aenter__()

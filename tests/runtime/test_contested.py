@@ -273,10 +273,9 @@ def typed(obj: dict[str, Any]) -> dict[str, Any]:
     return obj
 
 
-def test_what_a_server_stores_otherwise_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_server_stores_otherwise_is_no_difference() -> None:
     """Quantities in one form, what is empty left out: Ready, and no write but one after a restart (case 1.1)."""
     fuller: Provider[Any, Any] = Fuller(owns=(*PROVIDER.owns, Owned("mcp", "apps/v1", "Deployment", "deployments")))
-    monkeypatch.setattr(staging, "PROVIDER", fuller)
 
     async def story(stage: Stage) -> None:
         await stage.pull_secret()
@@ -304,4 +303,4 @@ def test_what_a_server_stores_otherwise_is_no_difference(monkeypatch: pytest.Mon
         assert 0 == deployment["spec"]["replicas"]
         assert 1 == generation(deployment)
 
-    play(story)
+    play(story, stage={"provider": fuller})

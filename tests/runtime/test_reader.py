@@ -63,7 +63,7 @@ def test_a_kind_that_is_served_in_another_version_is_not_empty() -> None:
     """A 404 means nothing where discovery knows the kind: what is ours of it could not be seen (cases 6.5, 6.7)."""
 
     class Old(Beacon):
-        owns = (
+        owns: tuple[Owned, ...] = (
             Owned("workload", f"{POLICIES}/v1alpha1", "Policy", "policies"),
             Owned("workload", "v1", "ConfigMap", "configmaps"),
         )

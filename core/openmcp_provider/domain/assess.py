@@ -1,23 +1,22 @@
 """How the written objects do, taken together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any
 
+from openmcp_provider.domain.author import ProviderMistake, health_of
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
 from openmcp_provider.domain.desired import Desired, Wanted
 from openmcp_provider.domain.kinds import rule_for
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref
 from openmcp_provider.domain.ownership import Live, Owner
 from openmcp_provider.domain.rules import HealthContext
-from openmcp_provider.domain.snapshot import Content, Snapshot, Valid
-from openmcp_provider.provider import Health, Provider
+from openmcp_provider.domain.snapshot import Content, Snapshot
+from openmcp_provider.domain.unanswered import mistake_condition
+from openmcp_provider.provider import Health
 
 __all__ = ["Assessment", "assess"]
-
-S = TypeVar("S")
-C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,7 @@ class Assessment:
             not known what is wanted.
         installed: The version that runs, empty where none does.
         live: The live objects, for the author's own status.
+        mistake: What was wrong with an author's rule; None = nothing.
     """
 
     healths: tuple[Health, ...]
@@ -40,6 +40,7 @@ class Assessment:
     missing: bool
     installed: str
     live: Mapping[Ref, Json]
+    mistake: ProviderMistake | None = None
 
     @property
     def ready(self) -> bool:
@@ -78,20 +79,31 @@ class Assessment:
 
 
 def assess(
-    provider: Provider[S, C], owner: Owner, snapshot: Snapshot[S, C], wanted: Desired | None, now: datetime
+    title: str, version: str, owner: Owner, snapshot: Snapshot[Any, Any], wanted: Desired | None, now: datetime
 ) -> Assessment:
-    """Return how the objects do: the wanted ones, or without a desired state whatever is ours and alive."""
+    """Return how the objects do: the wanted ones, or without a desired state whatever is ours and alive.
+
+    Args:
+        title: What tenants call the thing.
+        version: What was asked for, empty where that is not known.
+        owner: The instance as owner of objects.
+        snapshot: What is known of it.
+        wanted: What should be there, None where that is not known.
+        now: The present.
+    """
     known = snapshot.objects()
     objects = {ref: live for ref, live in known.items() if owner.may_write(ref, live)}
     live = {ref: found.object for ref, found in objects.items()}
     items: list[Wanted]
-    if wanted is None:
+    if wanted is None or not wanted.own:  # what is wanted no more runs until it is gone
         items = [Wanted(ref=ref, manifest=found.object, wave=owner.wave(ref, found)) for ref, found in objects.items()]
         items.sort(key=lambda item: (item.wave, item.ref))
     else:
-        items = [item for item in wanted.items if not item.shared]
-    copies = {item.ref: item.source for item in items if item.source}
-    found = [(item.ref, _health(provider, snapshot, item, objects, copies, now)) for item in items]
+        items = list(wanted.own)
+    rules = _Rules(
+        title, version, snapshot, objects, live, {item.ref: item.source for item in items if item.source}, now
+    )
+    found = [(item.ref, rules.health(item)) for item in items]
     healths = tuple(health for _, health in found if health)
     told = tuple(health for ref, health in found if health and ref in objects)
     complete = wanted is not None and all(item.ref in known for item in items)
@@ -101,38 +113,59 @@ def assess(
         missing = bool(snapshot.status.get("installedVersion")) and not installed
     else:
         missing = any(item.ref not in known and item.ref.cluster in seen for item in items)
-    return Assessment(healths=healths, told=told, complete=complete, missing=missing, installed=installed, live=live)
-
-
-def _health(
-    provider: Provider[S, C],
-    snapshot: Snapshot[S, C],
-    item: Wanted,
-    objects: Mapping[Ref, Live],
-    copies: Mapping[Ref, str],
-    now: datetime,
-) -> Health | None:
-    found = objects.get(item.ref)
-    live = {ref: other.object for ref, other in objects.items()}
-    if item.health is not None:
-        health: Health = (
-            item.health(found.object, live) if found else Health("Progressing", f"{item.ref} is being made.")
-        )
-        return health
-    rule = rule_for(item.ref.api_version, item.ref.kind)
-    if rule is None:
-        return None
-    context = HealthContext(
-        title=provider.title,
-        version=provider.version(snapshot.spec.value) if isinstance(snapshot.spec, Valid) else "",
-        config_name=snapshot.config_name,
+    return Assessment(
+        healths=healths,
+        told=told,
+        complete=complete,
+        missing=missing,
+        installed=installed,
         live=live,
-        copies=copies,
-        applied=found.applied if found else None,
-        now=now,
-        recorded=str(snapshot.status.get("installedVersion") or ""),
+        mistake=rules.mistake,
     )
-    return rule.health(item.ref, found.object if found else item.manifest, context)
+
+
+@dataclass(slots=True)
+class _Rules:
+    """Asks the rule of each object, the author's or the library's, and keeps the first mistake of an author's."""
+
+    title: str
+    version: str
+    snapshot: Snapshot[Any, Any]
+    objects: Mapping[Ref, Live]
+    live: Mapping[Ref, Json]
+    copies: Mapping[Ref, str]
+    now: datetime
+    mistake: ProviderMistake | None = None
+
+    def health(self, item: Wanted) -> Health | None:
+        """Return how an object does, None where no rule knows."""
+        found = self.objects.get(item.ref)
+        if item.health is not None:
+            return self._authors(item.health, item.ref, found)
+        rule = rule_for(item.ref.api_version, item.ref.kind)
+        if rule is None:
+            return None
+        context = HealthContext(
+            title=self.title,
+            version=self.version,
+            config_name=self.snapshot.config_name,
+            live=self.live,
+            copies=self.copies,
+            applied=found.applied if found else None,
+            now=self.now,
+            recorded=str(self.snapshot.status.get("installedVersion") or ""),
+        )
+        return rule.health(item.ref, found.object if found else item.manifest, context)
+
+    def _authors(self, rule: Callable[[Json, Mapping[Ref, Json]], Health], ref: Ref, found: Live | None) -> Health:
+        if found is None:
+            return Health("Progressing", f"{ref} is being made.")
+        try:
+            return health_of(rule, found.object, self.live)
+        except ProviderMistake as mistake:  # nobody knows how the object does, so it does not do well
+            self.mistake = self.mistake or mistake
+            condition = mistake_condition(self.title, mistake)
+            return Health("Failed", condition.message, (condition,))
 
 
 def _finding(health: Health) -> Finding:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from openmcp_provider.domain.compare import same
-from openmcp_provider.domain.conditions import FALSE, TRUE, Condition
+from openmcp_provider.domain.conditions import FALSE, TRUE, UNKNOWN, Condition
 from openmcp_provider.domain.objects import Json, conditions, generation
 from openmcp_provider.domain.status import stamped
 from openmcp_provider.provider import Problem
@@ -13,7 +13,12 @@ __all__ = ["report_config"]
 
 
 def report_config(
-    config: Json, problems: Iterable[Problem], now: datetime, *, followers: int | None = None
+    config: Json,
+    problems: Iterable[Problem],
+    now: datetime,
+    *,
+    followers: int | None = None,
+    mistake: Condition | None = None,
 ) -> Json | None:
     """Return the whole status of a ProviderConfig; None = leave it as it is.
 
@@ -22,9 +27,12 @@ def report_config(
         problems: All that is wrong with it.
         now: The present.
         followers: How many tenants follow it; None = say nothing new about that.
+        mistake: The mistake of the provider's own that keeps anybody from knowing; None = there is none.
     """
     found = tuple(problems)
-    if found:
+    if mistake:
+        told = [Condition("Valid", UNKNOWN, mistake.type, mistake.message)]
+    elif found:
         message = "; ".join(str(problem) for problem in found) + ". Running tenants stay as they are."
         told = [Condition("Valid", FALSE, "Invalid", message)]
     else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from openmcp_provider.domain import names
+from openmcp_provider.domain.author import contained
 from openmcp_provider.domain.objects import PLATFORM, Json, Ref, ref_of
 from openmcp_provider.domain.ownership import ON_DELETE, WAVE, marks
 from openmcp_provider.provider import Copy, Edition, Health, Item, Provider, Tenant, TenantCluster
@@ -69,14 +70,23 @@ class Desired:
     access: tuple[Access, ...]
     items: tuple[Wanted, ...]
 
+    @property
+    def own(self) -> tuple[Wanted, ...]:
+        """The items without namespaces, which may be shared."""
+        return tuple(item for item in self.items if not item.shared)
+
 
 def desired(provider: Provider[S, C], tenant: Tenant[S, C]) -> Desired:
     """Return everything that should be there for a tenant whose spec and config passed the checks.
 
     Of several items for one object the first counts: each of them would undo what the others write.
+
+    Raises:
+        ProviderMistake: the author's code gave no answer that can be used.
+        Undecided: it says that it cannot decide.
     """
     items: dict[Ref, Wanted] = {}
-    for item in provider.desired(tenant):
+    for item in contained(provider).desired(tenant):
         found = _wanted(provider.edition, tenant, item)
         items.setdefault(found.ref, found)
     wanted = sorted(items.values(), key=lambda item: item.wave)

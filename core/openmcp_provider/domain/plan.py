@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from openmcp_provider.domain.author import NoAnswer
 from openmcp_provider.domain.conditions import Finding
 from openmcp_provider.domain.copies import Sealed
 from openmcp_provider.domain.errors import PortError
@@ -161,6 +162,7 @@ class Plan:
         releases: The last step takes our finalizer off the instance.
         contested: Objects that somebody changes each time we write them: writing them again changes nothing.
         was_ready: The instance was Ready, at its present generation, before that began.
+        no_answer: Why the author's code did not say what is needed to decide more; None = it did.
     """
 
     steps: tuple[Step, ...] = ()
@@ -170,6 +172,7 @@ class Plan:
     releases: bool = False
     contested: frozenset[Ref] = frozenset()
     was_ready: bool = False
+    no_answer: NoAnswer | None = None
 
     @property
     def writes(self) -> tuple[Writes, ...]:

@@ -5,13 +5,14 @@ and in
 keeping words where nothing did.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from openmcp_provider.domain import standing
 from openmcp_provider.domain.assess import Assessment, assess
+from openmcp_provider.domain.author import OWN_STATUS, Contained, NoAnswer, ProviderMistake, contained
 from openmcp_provider.domain.blocking import cleaning
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.conditions import FALSE, TRUE, Condition, Event, Finding, cut
@@ -21,10 +22,11 @@ from openmcp_provider.domain.failure import finding_of
 from openmcp_provider.domain.items import COPY_CONDITIONS
 from openmcp_provider.domain.objects import Json, conditions, deleting, generation
 from openmcp_provider.domain.plan import Done, Failed, Plan
-from openmcp_provider.domain.reconcile import config_problems, owner_of, spec_problems, tenant_of
+from openmcp_provider.domain.reconcile import config_problems, marked_owner, spec_problems, tenant_of
 from openmcp_provider.domain.snapshot import Snapshot, Valid
 from openmcp_provider.domain.standing import Stage
 from openmcp_provider.domain.status import says_ready, stamped
+from openmcp_provider.domain.unanswered import mistake_condition
 from openmcp_provider.domain.versions import same_version
 from openmcp_provider.provider import Advice, Provider
 
@@ -32,8 +34,7 @@ __all__ = ["Report", "report"]
 
 S = TypeVar("S")
 C = TypeVar("C")
-
-_OWN = ("phase", "observedGeneration", "conditions", "installedVersion")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +44,12 @@ class Report:
     Attributes:
         status: The whole status; None = leave it as it is.
         events: To record, in order.
+        mistake: What was wrong with the author's code while this was put together; None = nothing.
     """
 
     status: Json | None = None
     events: tuple[Event, ...] = ()
+    mistake: ProviderMistake | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +60,26 @@ class _View:
         wanted: What should be there, None where spec or config forbid to know.
         health: How the written objects do.
         facts: Conditions that hold unless something found says otherwise.
+        title: What tenants call the thing.
+        version: What the tenant asked for, empty where that is not known.
         extra: The author's own status fields.
+        advice: The author's own conditions.
+        mistake: The first thing that was wrong with the author's code; None = nothing.
     """
 
     wanted: Desired | None
     health: Assessment
     facts: tuple[Condition, ...]
+    title: str
+    version: str
     extra: Json
+    advice: tuple[Advice, ...]
+    mistake: ProviderMistake | None
+
+    @property
+    def called(self) -> str:
+        """Title and version of what runs, or else of what was asked for."""
+        return _called(self.title, self.health.installed or self.version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +107,19 @@ def report(
     Never Ready while a step changes what runs; nothing at all while what decides is still to be read, or when a step
     met one of the ordinary conflicts that the next pass settles.
     """
-    failure = finding_of(provider, snapshot, outcome)
+    author = contained(provider)
+    failure = finding_of(author, snapshot, outcome)
     if isinstance(outcome, Failed):  # what was not written changes nothing of what runs
         plan = replace(plan, steps=plan.steps[: plan.steps.index(outcome.step)])
     findings = _with_failure(plan.findings, failure) if failure else plan.findings
     if deleting(snapshot.instance):
-        return _report_deletion(provider, snapshot, plan, findings, now)
+        return _report_deletion(author, snapshot, plan, findings, now)
     major = [finding for finding in findings if not finding.minor]
     if not major and (not plan.known or isinstance(outcome, Failed)):
         return Report()
-    view = _view(provider, snapshot, now)
-    verdict = _verdict(provider, snapshot, plan, view, findings)
-    return _told(provider, snapshot, verdict, view, now) if verdict else Report()
+    view = _view(author, snapshot, now)
+    verdict = _verdict(snapshot, plan, view, findings)
+    return _told(snapshot, verdict, view, now) if verdict else Report(mistake=view.mistake)
 
 
 def _with_failure(findings: tuple[Finding, ...], failure: Finding) -> tuple[Finding, ...]:
@@ -115,28 +132,60 @@ def _with_failure(findings: tuple[Finding, ...], failure: Finding) -> tuple[Find
     return (*blocking, failure, *(finding for finding in known if finding not in blocking))
 
 
-def _view(provider: Provider[S, C], snapshot: Snapshot[S, C], now: datetime) -> _View:
+class _Asking:
+    """Asks the author's code for what a report can do without, and keeps its first mistake."""
+
+    def __init__(self) -> None:
+        self.mistake: ProviderMistake | None = None
+
+    def ask(self, question: Callable[[], T], otherwise: T) -> T:
+        """Return an answer, or what stands for it where there is none."""
+        try:
+            return question()
+        except NoAnswer as answer:
+            if isinstance(answer, ProviderMistake):
+                self.mistake = self.mistake or answer
+            return otherwise
+
+
+def _view(author: Contained[S, C], snapshot: Snapshot[S, C], now: datetime) -> _View:
+    asking = _Asking()
     facts: list[Condition] = []
-    usable = True
-    if config_problems(provider, snapshot):
-        usable = False
-    elif isinstance(snapshot.config, Valid):
+    config = asking.ask(lambda: config_problems(author, snapshot), None)
+    if config == () and isinstance(snapshot.config, Valid):
         facts.append(
             Condition("ProviderConfigValid", TRUE, "Valid", f'ProviderConfig "{snapshot.config_name}" is valid.')
         )
-    if spec_problems(provider, snapshot):
-        usable = False
-    else:
+    spec = asking.ask(lambda: spec_problems(author, snapshot), None)
+    if spec == ():
         facts.append(Condition("SpecValid", TRUE, "Valid", "The spec is valid."))
-    tenant = tenant_of(provider, snapshot) if usable else None
-    wanted = desired(provider, tenant) if tenant else None
-    health = assess(provider, owner_of(provider, snapshot), snapshot, wanted, now)
+    tenant = tenant_of(author, snapshot) if config == () == spec else None
+    wanted = asking.ask(lambda: desired(author, tenant), None) if tenant else None
+    decoded = snapshot.spec if isinstance(snapshot.spec, Valid) else None
+    version = asking.ask(lambda: author.version(decoded.value), "") if decoded else ""
+    health = assess(author.title, version, marked_owner(author, snapshot), snapshot, wanted, now)
     if wanted:
         if all(standing.stage_of(asked, snapshot) is Stage.GRANTED for asked in wanted.access):
             facts.extend(standing.granted(asked) for asked in wanted.access[:1])
         facts.extend(_copies(snapshot, wanted))
+    extra: Json = {}
+    advice: tuple[Advice, ...] = ()
+    if tenant:
+        extra = asking.ask(lambda: author.status(tenant, health.live), extra)
+    if decoded:
+        advice = asking.ask(lambda: author.advise(decoded.value, health.installed), advice)
+    mistake = asking.mistake or health.mistake
+    if mistake:
+        facts.append(mistake_condition(author.title, mistake))
     return _View(
-        wanted=wanted, health=health, facts=tuple(facts), extra=provider.status(tenant, health.live) if tenant else {}
+        wanted=wanted,
+        health=health,
+        facts=tuple(facts),
+        title=author.title,
+        version=version,
+        extra=extra,
+        advice=advice,
+        mistake=mistake,
     )
 
 
@@ -160,9 +209,7 @@ def _copies(snapshot: Snapshot[S, C], wanted: Desired) -> Iterable[Condition]:
             )
 
 
-def _verdict(
-    provider: Provider[S, C], snapshot: Snapshot[S, C], plan: Plan, view: _View, findings: tuple[Finding, ...]
-) -> _Verdict | None:
+def _verdict(snapshot: Snapshot[S, C], plan: Plan, view: _View, findings: tuple[Finding, ...]) -> _Verdict | None:
     """Return what is said of an instance that is not being deleted; None = what was said before stands."""
     before = conditions(snapshot.instance).get("Ready") or {}
     current = before.get("observedGeneration") == generation(snapshot.instance)
@@ -175,18 +222,18 @@ def _verdict(
     if plan.changes:
         if was_ready and (conditions(snapshot.instance).get(STABLE) or {}).get("status") == FALSE:
             return None  # most likely the write that somebody undoes each time; the next pass sees
-        moving = health if health and not health.error else _changing(provider, snapshot, view)
+        moving = health if health and not health.error else _changing(view)
         return _said(major or moving, findings)
     sound = not view.health.missing and all(item.state == "Ready" or item.keeps_ready for item in view.health.healths)
     lead = major or health
     if lead is None and view.health.complete:
-        message = view.health.message or _ready_message(provider, snapshot, view)
+        message = view.health.message or _ready_message(view)
         return _Verdict(ready=Condition("Ready", TRUE, "ReconcileSuccess", message), told=minor)
     if lead is None:
-        return _said(_changing(provider, snapshot, view), findings)
+        return _said(_changing(view), findings)
     if lead.keeps_ready and was_ready and sound:
         said = before.get("message", "") if says_ready(snapshot.instance) else view.health.message
-        ready = Condition("Ready", TRUE, "ReconcileSuccess", said or _ready_message(provider, snapshot, view))
+        ready = Condition("Ready", TRUE, "ReconcileSuccess", said or _ready_message(view))
         if lead.error or major:
             return _Verdict(ready=ready, told=(*findings, lead))
         return _Verdict(ready=ready, told=minor, keep=view.health.unchanged)
@@ -205,49 +252,44 @@ def _lead_first(lead: Finding, findings: tuple[Finding, ...]) -> tuple[Finding, 
     return (lead, *(finding for finding in findings if finding is not lead))
 
 
-def _changing(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> Finding:
+def _changing(view: _View) -> Finding:
     """Return that something is being written, where nothing more telling is known."""
-    installed, wanted = view.health.installed, _version(provider, snapshot)
+    installed, wanted = view.health.installed, view.version
     if installed and wanted and not same_version(installed, wanted):
         message = f"Upgrading from {installed} to {wanted}: writing the change."
         condition = Condition("Installed", TRUE, "Upgrading", installed)
     elif installed or view.health.complete:
-        message = f"Applying changed settings to {_called(provider, installed)}."
+        message = f"Applying changed settings to {_called(view.title, installed)}."
         condition = Condition("Installed", TRUE, "Upgrading", installed)
     else:
-        message = f"Installing {_called(provider, wanted)}."
+        message = f"Installing {_called(view.title, wanted)}."
         condition = Condition("Installed", FALSE, "Installing", message)
     return Finding(condition=condition, message=message, error=False)
 
 
-def _ready_message(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> str:
-    return f"{_called(provider, view.health.installed or _version(provider, snapshot))} is installed and ready."
+def _ready_message(view: _View) -> str:
+    return f"{view.called} is installed and ready."
 
 
-def _called(provider: Provider[S, C], version: str) -> str:
+def _called(title: str, version: str) -> str:
     """Return title and version; the title alone where no version is known."""
-    return f"{provider.title} {version}" if version else provider.title
-
-
-def _version(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> str:
-    return provider.version(snapshot.spec.value) if isinstance(snapshot.spec, Valid) else ""
+    return f"{title} {version}" if version else title
 
 
 def _report_deletion(
-    provider: Provider[S, C], snapshot: Snapshot[S, C], plan: Plan, findings: tuple[Finding, ...], now: datetime
+    author: Contained[S, C], snapshot: Snapshot[S, C], plan: Plan, findings: tuple[Finding, ...], now: datetime
 ) -> Report:
     if plan.releases or not (plan.steps or findings):
         return Report()
-    lead = next((finding for finding in findings if not finding.minor), None) or cleaning(provider.title)
+    lead = next((finding for finding in findings if not finding.minor), None) or cleaning(author.title)
     ready = Condition("Ready", FALSE, "Terminating", lead.message)
     verdict = _Verdict(ready=ready, told=_lead_first(lead, findings), stalled=lead.stalled)
-    return _told(provider, snapshot, verdict, _view(provider, snapshot, now), now)
+    return _told(snapshot, verdict, _view(author, snapshot, now), now)
 
 
-def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict, view: _View, now: datetime) -> Report:
+def _told(snapshot: Snapshot[S, C], verdict: _Verdict, view: _View, now: datetime) -> Report:
     """Return the report of a verdict: the whole status, and an event for whatever came up."""
     before = conditions(snapshot.instance)
-    advice = _advice(provider, snapshot, view)
     told: dict[str, Condition] = {"Ready": verdict.ready}
     kept = [_as_condition(before[kind]) for kind in verdict.keep if kind in before]
     found = [finding.condition for finding in verdict.told]
@@ -257,7 +299,7 @@ def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict,
         *found,
         *view.health.conditions(),
         *view.facts,
-        *(item.condition for item in advice),
+        *(item.condition for item in view.advice),
         *stalled,
     ):
         told.setdefault(condition.type, condition)
@@ -265,10 +307,10 @@ def _told(provider: Provider[S, C], snapshot: Snapshot[S, C], verdict: _Verdict,
         if kind in before:
             told.setdefault(kind, _as_condition(before[kind]))
     if deleting(snapshot.instance):
-        told.setdefault("Installed", cleaning(provider.title).condition)
+        told.setdefault("Installed", cleaning(view.title).condition)
     status = _status(snapshot, verdict, view, told, now)
-    events = tuple(_events(before, verdict, advice))
-    return Report(status=None if same(status, snapshot.status) else status, events=events)
+    events = tuple(_events(before, verdict, view.advice))
+    return Report(status=None if same(status, snapshot.status) else status, events=events, mistake=view.mistake)
 
 
 def _carried(snapshot: Snapshot[S, C], view: _View) -> list[str]:
@@ -294,7 +336,7 @@ def _any_live(view: _View, kind: str) -> bool:
 def _status(
     snapshot: Snapshot[S, C], verdict: _Verdict, view: _View, told: Mapping[str, Condition], now: datetime
 ) -> dict[str, Any]:
-    status = {key: value for key, value in snapshot.status.items() if key not in _OWN} | dict(view.extra)
+    status = {key: value for key, value in snapshot.status.items() if key not in OWN_STATUS} | dict(view.extra)
     observed = generation(snapshot.instance)
     status["observedGeneration"] = observed
     status["phase"] = _phase(snapshot, verdict)
@@ -319,12 +361,6 @@ def _order(entry: tuple[str, Condition]) -> tuple[bool, str]:
 
 def _as_condition(entry: Json) -> Condition:
     return Condition(entry["type"], entry["status"], entry["reason"], entry.get("message", ""))
-
-
-def _advice(provider: Provider[S, C], snapshot: Snapshot[S, C], view: _View) -> tuple[Advice, ...]:
-    if not isinstance(snapshot.spec, Valid):
-        return ()
-    return tuple(provider.advise(snapshot.spec.value, view.health.installed))
 
 
 def _events(before: Mapping[str, Json], verdict: _Verdict, advice: tuple[Advice, ...]) -> Iterable[Event]:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from openmcp_provider.domain.author import Contained, ProviderMistake
+from openmcp_provider.domain.conditions import Condition
 from openmcp_provider.domain.config import report_config
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.snapshot import Invalid, Missing
 from openmcp_provider.domain.status import status_patch
+from openmcp_provider.domain.unanswered import mistake_condition
 from openmcp_provider.ports import Clock, Cluster, NotFound, PortError, Randomness
-from openmcp_provider.provider import Provider
 from openmcp_provider.runtime.backoff import Backoff
 from openmcp_provider.runtime.resources import provider_configs
 from openmcp_provider.runtime.views import View
@@ -38,7 +40,7 @@ class ConfigKeeper(Generic[S, C]):
 
     def __init__(
         self,
-        provider: Provider[S, C],
+        provider: Contained[S, C],
         view: View[S, C],
         platform: Cluster,
         clock: Clock,
@@ -97,8 +99,13 @@ class ConfigKeeper(Generic[S, C]):
         config, found = self._view.config_object(), self._view.config()
         if config is None or isinstance(found, Missing):
             return
-        problems = found.problems if isinstance(found, Invalid) else self._provider.check_config(found.value)
-        status = report_config(config, problems, self._clock.now(), followers=self._count)
+        mistake: Condition | None = None
+        problems = found.problems if isinstance(found, Invalid) else ()
+        try:
+            problems = problems if isinstance(found, Invalid) else self._provider.check_config(found.value)
+        except ProviderMistake as raised:
+            mistake = mistake_condition(self._provider.title, raised)
+        status = report_config(config, problems, self._clock.now(), followers=self._count, mistake=mistake)
         if status is None:
             return
         patch = status_patch(config.get("status") or {}, status)

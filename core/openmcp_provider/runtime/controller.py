@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
+from openmcp_provider.domain.author import NoAnswer, contained
 from openmcp_provider.domain.compare import same
 from openmcp_provider.domain.contested import recent
 from openmcp_provider.domain.copies import Source, source_of
@@ -67,7 +68,7 @@ class Controller(Generic[S, C]):
         observer: Observer | None = None,
         queue_observer: QueueObserver | None = None,
     ) -> None:
-        self._provider = provider
+        self._provider = provider = contained(provider)
         self._ports = ports
         self._settings = settings
         self._observer = observer or Observer()
@@ -177,10 +178,13 @@ class Controller(Generic[S, C]):
     def _owned_selection(self, owned: Owned, own: str) -> Selection:
         """Select by name where a kind has the same name for every tenant: so objects of older programs are seen too."""
         resource = Resource(owned.api_version, owned.kind, owned.plural)
-        names = [
-            {ref.name for ref, _ in self._provider.unmarked(*tenant) if ref[:3] == owned[:3]}
-            for tenant in (("a", "b"), ("c", "d"))
-        ]
+        try:
+            names = [
+                {ref.name for ref, _ in self._provider.unmarked(*tenant) if ref[:3] == owned[:3]}
+                for tenant in (("a", "b"), ("c", "d"))
+            ]
+        except NoAnswer:  # each reconcile tells of it
+            return Selection(resource, labels=own)
         if names[0] == names[1] and len(names[0]) == 1 and (name := names[0].pop()):
             return Selection(resource, fields=f"metadata.name={name}")
         return Selection(resource, labels=own)
@@ -282,7 +286,7 @@ class Controller(Generic[S, C]):
         error = await self._tell(key, snapshot, told)
         if error is not None:
             self._observer.untold(key, error)
-        self._next(key, plan, outcome, error)
+        self._next(key, plan, outcome, told, error)
 
     def _may_begin(self, key: Key, snapshot: Snapshot[S, C], plan: Plan) -> bool:
         """Tell whether a plan may be carried out now; one that takes something over waits for its turn.
@@ -304,9 +308,12 @@ class Controller(Generic[S, C]):
         return bool(waiting)
 
     def _sources_of(self, snapshot: Snapshot[S, C]) -> frozenset[SourceName]:
-        if config_problems(self._provider, snapshot) or spec_problems(self._provider, snapshot):
+        try:
+            if config_problems(self._provider, snapshot) or spec_problems(self._provider, snapshot):
+                return frozenset()
+            wanted = desired(self._provider, tenant_of(self._provider, snapshot))
+        except NoAnswer:  # the decision that follows meets and tells it
             return frozenset()
-        wanted = desired(self._provider, tenant_of(self._provider, snapshot))
         return frozenset((item.ref.kind, item.source) for item in wanted.items if item.source)
 
     async def _tell(self, key: Key, snapshot: Snapshot[S, C], told: Report) -> PortError | None:
@@ -337,10 +344,14 @@ class Controller(Generic[S, C]):
         self._holds.add(key, self.caches.instances, key, made["metadata"]["resourceVersion"])
         return None
 
-    def _next(self, key: Key, plan: Plan, outcome: Done | Failed, error: PortError | None) -> None:
-        """Queue the tenant again: after an error with its back-off, after steps at once, else when the plan says so."""
+    def _next(self, key: Key, plan: Plan, outcome: Done | Failed, told: Report, error: PortError | None) -> None:
+        """Queue the tenant again: after an error with its back-off, after steps at once, else when the plan says so.
+
+        Author's code that gave no answer may give one later, by whatever it looks up.
+        """
         failure = outcome.error if isinstance(outcome, Failed) else error
-        if failure is not None:
+        unanswered = not plan.steps and (plan.no_answer or told.mistake)
+        if failure is not None or unanswered:
             self._queue.add_failed(key, failure)
         else:
             self._queue.forget(key)

@@ -23,7 +23,7 @@ from openmcp_provider.domain.plan import (
     Step,
     TakeOver,
 )
-from openmcp_provider.domain.reconcile import owner_of
+from openmcp_provider.domain.reconcile import marked_owner
 from openmcp_provider.domain.snapshot import Content, Snapshot
 from openmcp_provider.domain.status import says_ready
 from openmcp_provider.ports import (
@@ -128,7 +128,7 @@ class Executor(Generic[S, C]):
             reads: Takes what is read.
             abroad: Awaits what talks to a tenant cluster, so that nobody else waits for it.
         """
-        work = Pass(owner_of(self._provider, snapshot), snapshot, reads)
+        work = Pass(marked_owner(self._provider, snapshot), snapshot, reads)
         for step in plan.steps:
             try:
                 doing = self._do(work, step)
