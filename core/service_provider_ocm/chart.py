@@ -20,6 +20,8 @@ _URL_LIMIT = 255
 _ALLOWED = re.compile(r"[a-z0-9_\-./:]+")
 _HOST_PORT = re.compile(r"[^:]+:[0-9]{1,5}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
+# Of the name of a repository, as the distribution specification of OCI has it.
+_PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _PORTS = range(1, 65536)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _SEMVER = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
@@ -76,15 +78,22 @@ def chart_flaw(text: str) -> Flaw | None:
         (not port_only, "has a colon where no port is", "write a colon only before the port: host:5000/path"),
         (not _names_host(host), "has a host that can be none", "write names between dots: registry.example.org/path"),
         (not _has_port(host), "has a port that can be none", "write a port from 1 to 65535: host:5000/path"),
+        (
+            not all(map(_PART.fullmatch, path if _is_host(host) else (host, *path))),
+            "has a part that no repository can have",
+            "begin and end each part with a-z or 0-9, and write one separator between: team/my-chart",
+        ),
     )
     return next((Flaw(why, want) for wrong, why, want in checks if wrong), None)
 
 
 def _names_host(host: str) -> bool:
     """Tell whether the first part of a repository can be what it is: without a dot or a port it is no host at all."""
-    if not {".", ":"} & {*host}:
-        return True
-    return all(_LABEL.fullmatch(label) for label in host.partition(":")[0].split("."))
+    return not _is_host(host) or all(_LABEL.fullmatch(label) for label in host.partition(":")[0].split("."))
+
+
+def _is_host(text: str) -> bool:
+    return not {".", ":"}.isdisjoint(text)
 
 
 def _has_port(host: str) -> bool:

@@ -16,9 +16,12 @@ versions = st.builds("{}{}".format, st.sampled_from("aZ09_"), st.text("aZ09_.-",
 intervals = st.one_of(st.just(0), st.integers(MILLISECOND, GO_LIMIT - 1), st.integers(-GO_LIMIT, 0)).map(
     format_duration
 )
-_parts = st.builds("{}{}".format, st.sampled_from("az09"), st.text("az09._-", max_size=20))
+_words = st.text("az09", min_size=1, max_size=6)
+_parts = st.lists(st.tuples(_words, st.sampled_from([".", "_", "__", "-", "---"])), min_size=1, max_size=4).map(
+    lambda pairs: "".join(word + separator for word, separator in pairs).rstrip("._-")
+)
 _names = st.from_regex(r"[a-z0-9]([a-z0-9_-]{0,8}[a-z0-9])?(\.[a-z0-9]([a-z0-9_-]{0,8}[a-z0-9])?){0,3}", fullmatch=True)
-_hosts = st.builds("{}{}".format, _names, st.sampled_from(["", ":1", ":5000", ":65535"]))
+_hosts = _parts | st.builds("{}{}".format, _names, st.sampled_from([".io", ":1", ":5000", ":65535"]))
 charts = st.builds(
     "{}{}/{}".format, st.sampled_from(["", "oci://"]), _hosts, st.lists(_parts, min_size=1, max_size=4).map("/".join)
 )

@@ -33,6 +33,7 @@ def test_chart_url_vector(args: list[str], expected: str) -> None:
         "localhost:5000/chart",
         "oci://10.0.0.1:443/a/b_c-d.e",
         "chart",
+        "ghcr.io/a--b/c__d",
         "a" * 255,
         "oci://" + "a" * 255,
     ],
@@ -226,10 +227,15 @@ def test_a_key_that_cannot_be_applied_is_refused() -> None:
         ("-registry.example.org/chart", "has a host that can be none"),
         ("registry-.example.org/chart", "has a host that can be none"),
         ("registry.example.org:0/chart", "has a port that can be none"),
-        ("oci://registry.example.org:99999/chart", "has a port that can be none"),
+        ("registry.example.org:99999/chart", "has a port that can be none"),
+        ("-registry/chart", "has a part that no repository can have"),
+        ("registry.example.org/../chart", "has a part that no repository can have"),
+        ("registry.example.org/team..a/chart", "has a part that no repository can have"),
+        ("registry.example.org/-chart", "has a part that no repository can have"),
     ],
 )
 def test_a_registry_that_can_be_none_is_refused(url: str, why: str) -> None:
     """What can be no name of a host, and ports that there are not, are told before Flux is asked (case 7)."""
-    with pytest.raises(ValueError, match=why):
-        check_chart_url(url)
+    for text in (url, chart_url(url)):
+        with pytest.raises(ValueError, match=why):
+            check_chart_url(text)
