@@ -28,7 +28,8 @@ import signal
 import sys
 
 # The kernel keeps signals from process 1 until it has a handler; the program's own come once it knows what to do.
-signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda number, _: os._exit(128 + number))
 
 from service_provider_ocm_cli import main
 

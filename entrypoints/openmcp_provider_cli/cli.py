@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from openmcp_adapters.interrupt import INTERRUPTED, end_on_interrupt
 from openmcp_provider.domain.author import ProviderMistake
 from openmcp_provider.domain.checking import check
 from openmcp_provider.domain.legal import check_label
 from openmcp_provider.provider import Problem, Provider
 from openmcp_provider_cli.demo_flags import EXAMPLES, add_demo
 from openmcp_provider_cli.options import add_program, as_flags
+from openmcp_provider_cli.usage import Parser, Version
 
 __all__ = ["DONE", "FAILED", "WRONG", "main"]
 
@@ -31,23 +33,20 @@ def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, example
 
     Args:
         provider: Whose.
-        argv: The arguments, by default those of the process.
+        argv: The arguments; by default those of the process, which then ends at once when it is interrupted.
         examples: The folder with the manifests that ``demo`` takes where none are named.
 
     Returns:
         The exit code.
     """
+    if argv is None:
+        end_on_interrupt()
     try:
         arguments = _parser(provider).parse_args(as_flags(sys.argv[1:] if argv is None else argv))
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else WRONG
     try:
-        if mistakes := _mistakes(provider):
-            _complain(*(f"the provider cannot be used: {mistake}" for mistake in mistakes))
-            return FAILED
-        if arguments.command == "demo":
-            return _demo(provider, arguments, examples)
-        return _render(provider, arguments) if arguments.command == "render" else _program(provider, arguments)
+        return _execute(provider, arguments, examples)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
@@ -61,8 +60,18 @@ def main(provider: Provider[S, C], argv: Sequence[str] | None = None, *, example
         about = "".join(f" for {note}" for note in getattr(mistake, "__notes__", ()))
         _complain(f"the provider's own code has a mistake: {mistake}{about}; only its authors can correct it")
     except KeyboardInterrupt:
-        pass
+        _complain("interrupted")
+        return INTERRUPTED
     return FAILED
+
+
+def _execute(provider: Provider[S, C], arguments: argparse.Namespace, examples: Path) -> int:
+    if mistakes := _mistakes(provider):
+        _complain(*(f"the provider cannot be used: {mistake}" for mistake in mistakes))
+        return FAILED
+    if arguments.command == "demo":
+        return _demo(provider, arguments, examples)
+    return _render(provider, arguments) if arguments.command == "render" else _program(provider, arguments)
 
 
 def _mistakes(provider: Provider[S, C]) -> list[Problem]:
@@ -77,11 +86,12 @@ def _mistakes(provider: Provider[S, C]) -> list[Problem]:
 
 def _parser(provider: Provider[S, C]) -> argparse.ArgumentParser:
     kind = provider.edition.kind
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"service-provider-{provider.edition.name}",
         description=f"The openMCP service provider for {provider.title}.",
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action=Version, help="print name and version")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     render = commands.add_parser(
         "render",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from openmcp_provider.provider import Edition
+from openmcp_provider_cli.usage import at_least_one, whole
 
 __all__ = ["EXAMPLES", "add_demo"]
 
@@ -48,12 +49,15 @@ def add_demo(commands: Any, edition: Edition) -> argparse.ArgumentParser:  # noq
         "(default: the examples)",
     )
     demo.add_argument(
-        "--tenants", type=_count, metavar="N", help=f"make N {kind}s of those given, named t-0001, t-0002 and so on"
+        "--tenants",
+        type=at_least_one,
+        metavar="N",
+        help=f"make N {kind}s of those given, named t-0001, t-0002 and so on",
     )
     demo.add_argument(
         "--delete", action="store_true", help="when all are Ready, delete all and wait until they are gone"
     )
-    demo.add_argument("--seed", type=int, default=0, metavar="N", help="decides all chance (default: 0)")
+    demo.add_argument("--seed", type=whole, default=0, metavar="N", help="decides all chance (default: 0)")
     demo.add_argument(
         "-o",
         "--output",
@@ -67,10 +71,3 @@ def add_demo(commands: Any, edition: Edition) -> argparse.ArgumentParser:  # noq
         help="the provider's own namespace, where Secrets are looked for (default: openmcp-system)",
     )
     return demo
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
-    return number

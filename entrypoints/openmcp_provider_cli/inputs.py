@@ -124,7 +124,7 @@ def _by_kind(
     first: dict[tuple[str, str, str], Document] = {}
     for found in documents:
         document = _placed(found, namespaces[found.kind]) if found.kind in namespaces else found
-        problems = [*_type_problems(document, expected)] or [*_metadata_problems(document)]
+        problems = [*_type_problems(edition, document, expected)] or [*_metadata_problems(document)]
         before = first.setdefault((document.kind, document.namespace, document.name), document)
         if not problems and before is not document:
             problems.append(
@@ -149,14 +149,20 @@ def _placed(document: Document, namespace: str) -> Document:
     return Document(place=document.place, body={**document.body, "metadata": {**metadata, "namespace": namespace}})
 
 
-def _type_problems(document: Document, expected: Mapping[str, str]) -> Iterator[Problem]:
+def _type_problems(edition: Edition, document: Document, expected: Mapping[str, str]) -> Iterator[Problem]:
     if document.kind not in expected:
         why = "is not known here" if document.kind else "is missing or no text"
         known = (f"{kind} ({version})" for kind, version in expected.items())
         yield Problem("kind", why, f"known are {', '.join(known)}")
-    elif document.api_version != expected[document.kind]:
+    elif document.api_version != (right := expected[document.kind]):
         why = f'is "{document.api_version}"' if document.api_version else "is missing or no text"
-        yield Problem("apiVersion", why, f"write apiVersion: {expected[document.kind]}")
+        group, slash, _ = document.api_version.partition("/")
+        # A later version of the older program has its objects in another group: to rewrite them would not be right.
+        if document.kind in {edition.kind, CONFIG} and slash and group != edition.group:
+            why += ", of an API group that this program does not serve yet"
+            yield Problem("apiVersion", why, f"it serves {right}")
+        else:
+            yield Problem("apiVersion", why, f"write apiVersion: {right}")
 
 
 def _metadata_problems(document: Document) -> Iterator[Problem]:
@@ -170,7 +176,7 @@ def _metadata_problems(document: Document) -> Iterator[Problem]:
         if isinstance(value, str):
             yield from check(path, value) if value or field == "name" else ()
         elif value is None:
-            yield Problem(path, "is missing", "give the object a name")
+            yield from [Problem(path, "is missing", "give the object a name")] if field == "name" else ()
         else:
             yield Problem(path, f"is {kind_of(value)}", "must be text, in quotes if need be")
 

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from openmcp_provider.provider import Edition
+from openmcp_provider_cli.usage import number, truth, whole
 
 __all__ = ["add_program", "as_flags"]
 
-_YES = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_NO = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _SWITCHES = (
     "--cli",
     "--dev",
@@ -49,7 +48,8 @@ def add_program(commands: Any, edition: Edition) -> None:  # noqa: ANN401 - argp
     run = commands.add_parser(
         "run",
         help=f"serve every {edition.kind}",
-        description=f"Serve every {edition.kind} of the onboarding cluster until a SIGTERM or SIGINT, then end with 0.",
+        description=f"Serve every {edition.kind} of the onboarding cluster until told to stop. Ends with 0 on SIGTERM, "
+        "with 130 on SIGINT.",
         allow_abbrev=False,
     )
     plan = commands.add_parser(
@@ -98,13 +98,13 @@ def _add_serving(command: argparse.ArgumentParser) -> None:
     limits = command.add_argument_group("limits")
     limits.add_argument(
         "--kube-api-qps",
-        type=float,
+        type=number,
         default=0.0,
         metavar="N",
         help="requests a second to the platform, and to the onboarding cluster; 0 = no limit of our own (default: 0)",
     )
     limits.add_argument(
-        "--kube-api-burst", type=int, default=100, metavar="N", help="how many of them may go at once (default: 100)"
+        "--kube-api-burst", type=whole, default=100, metavar="N", help="how many of them may go at once (default: 100)"
     )
     serving = command.add_argument_group("serving")
     serving.add_argument(
@@ -126,10 +126,4 @@ def _add_serving(command: argparse.ArgumentParser) -> None:
 
 
 def _switch(group: Any, flag: str, help_: str, *, default: bool | None) -> None:  # noqa: ANN401 - argparse's
-    group.add_argument(flag, type=_truth, default=default, metavar="true|false", help=help_)
-
-
-def _truth(text: str) -> bool:
-    if text in _YES or text in _NO:
-        return text in _YES
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    group.add_argument(flag, type=truth, default=default, metavar="true|false", help=help_)

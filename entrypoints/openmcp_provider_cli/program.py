@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
+from platform import python_version
 from typing import Any, TypeVar
 
 from openmcp_adapters.clients import Clients
+from openmcp_adapters.interrupt import INTERRUPTED
 from openmcp_adapters.system import SystemClock, SystemRandomness
 from openmcp_provider.domain.legal import check_label, check_subdomain
 from openmcp_provider.domain.objects import Json
@@ -20,14 +22,16 @@ from openmcp_provider.provider import Provider
 from openmcp_provider.runtime.limits import RateLimited
 from openmcp_provider.runtime.onboarding import OnboardingAccess
 from openmcp_provider_cli.logs import Log, Settings, configure, on_loop_error
+from openmcp_provider_cli.usage import version
 
-__all__ = ["DONE", "FAILED", "WRONG", "Command", "Failed", "Setting", "Wrong", "execute", "leaves", "version"]
+__all__ = ["DONE", "FAILED", "WRONG", "Command", "Failed", "Setting", "Wrong", "execute", "leaves"]
 
 S = TypeVar("S")
 C = TypeVar("C")
 
 DONE, FAILED, WRONG = 0, 1, 2
 _CLIENTS = {"lightkube": "LightkubeClients", "kubernetes": "KubernetesClients"}
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Wrong(Exception):
@@ -129,10 +133,20 @@ def execute(
     complaints = [str(problem) for problem in check_subdomain("--provider-name", arguments.provider_name)]
     if complaints:
         raise Wrong(*complaints)
-    factory = _clients(arguments.client, provider.edition.field_manager)
+    library = _library(arguments.client)
+    factory = _clients(library, provider.edition.field_manager)
     with configure(settings):
         lines = Log("setup")
         namespace = environ.get("POD_NAMESPACE", "")
+        identity = f"{environ.get('POD_NAME') or os.uname().nodename}_{os.getpid()}"
+        lines.info(
+            f"starting {arguments.command} of service-provider-{provider.edition.name} {version()}",
+            python=python_version(),
+            client=library,
+            podNamespace=namespace,
+            identity=identity,
+            **_important(arguments),
+        )
         problems = [*check_label("POD_NAMESPACE", namespace)]
         if problems:
             for problem in problems:
@@ -148,15 +162,28 @@ def execute(
             arguments=arguments,
             name=arguments.provider_name,
             namespace=namespace,
-            identity=f"{environ.get('POD_NAME') or os.uname().nodename}_{os.getpid()}",
+            identity=identity,
             platform=platform,
             factory=factory,
-            onboarding=_clients(arguments.client, provider.edition.field_manager, trusted=True),
+            onboarding=_clients(library, provider.edition.field_manager, trusted=True),
             clock=SystemClock(),
             randomness=SystemRandomness(),
             lines=lines,
         )
         return _run(setting, command)
+
+
+def _important(arguments: argparse.Namespace) -> dict[str, object]:
+    """Return the flags that decide what a command does, under the names that logs have for them."""
+    names = {
+        "providerName": "provider_name",
+        "leaderElect": "leader_elect",
+        "healthProbeBindAddress": "health_probe_bind_address",
+        "metricsBindAddress": "metrics_bind_address",
+        "metricsSecure": "metrics_secure",
+        "kubeAPIQPS": "kube_api_qps",
+    }
+    return {key: getattr(arguments, name) for key, name in names.items() if name in arguments}
 
 
 def _run(setting: Setting, command: Command) -> int:
@@ -166,29 +193,36 @@ def _run(setting: Setting, command: Command) -> int:
         try:
             return await _outcome(setting, command)
         except asyncio.CancelledError:
-            if not stopped.is_set():
+            if not stopped:
                 raise
-            return DONE
+            # What serves has done what it was asked to once it is told to stop; whatever else was under way was not.
+            served = setting.arguments.command == "run" and stopped[0] == signal.SIGTERM
+            return DONE if served else 128 + stopped[0]
         finally:
             await setting.platform.close()
 
-    return asyncio.run(whole())
+    before = {number: signal.getsignal(number) for number in _STOPPING}
+    try:
+        return asyncio.run(whole())
+    finally:
+        for number, handler in before.items():  # the loop leaves Python's own behind
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _stop_on_signals(setting: Setting) -> asyncio.Event:
-    """Have signals cancel the present task; return what is set once one has."""
-    loop, task, stopped = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+def _stop_on_signals(setting: Setting) -> Sequence[signal.Signals]:
+    """Have signals cancel the present task; return the signals so far."""
+    loop, task, stopped = asyncio.get_running_loop(), asyncio.current_task(), list[signal.Signals]()
 
-    def stop(name: str) -> None:
-        if stopped.is_set():
-            os._exit(FAILED)  # asked twice: at once, as the older program
-        stopped.set()
-        setting.lines.info("stopping", signal=name)
+    def stop(number: signal.Signals) -> None:
+        if stopped:
+            os._exit(INTERRUPTED if number == signal.SIGINT else FAILED)  # asked twice: at once, as the older program
+        stopped.append(number)
+        setting.lines.info("stopping", signal=number.name)
         if task is not None:
             task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number.name)
+    for number in _STOPPING:
+        loop.add_signal_handler(number, stop, number)
     return stopped
 
 
@@ -224,22 +258,27 @@ def _log_settings(arguments: argparse.Namespace) -> Settings:
         raise Wrong(str(error)) from None
 
 
-def _clients(asked: str | None, program: str, *, trusted: bool = False) -> Clients:
-    """Return the factory of a client library.
+def _library(asked: str | None) -> str:
+    """Return the name of the client library: the one that was asked for, else one that is installed.
 
     Raises:
-        Wrong: none is installed, or not the one that was asked for.
+        Wrong: it is not there.
     """
     for name in [asked] if asked else _CLIENTS:
         try:
-            made: type[Clients] = getattr(import_module(f"openmcp_adapters.{name}"), _CLIENTS[name])
+            import_module(f"openmcp_adapters.{name}")
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("openmcp"):
                 raise
         else:
-            return made(randomness=SystemRandomness(), user_agent=f"{program}/{version()}", trusted=trusted)
-    extra = asked or "lightkube"
-    raise Wrong(f'no client library: pip install "service-provider-ocm[{extra}]"')
+            return name
+    raise Wrong(f'no client library: pip install "service-provider-ocm[{asked or "lightkube"}]"')
+
+
+def _clients(library: str, program: str, *, trusted: bool = False) -> Clients:
+    """Return the factory of a client library."""
+    made: type[Clients] = getattr(import_module(f"openmcp_adapters.{library}"), _CLIENTS[library])
+    return made(randomness=SystemRandomness(), user_agent=f"{program}/{version()}", trusted=trusted)
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -249,8 +288,3 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
         for error in group.exceptions
         for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
-
-
-def version() -> str:
-    """Return the version of the program."""
-    return metadata.version("service-provider-ocm")

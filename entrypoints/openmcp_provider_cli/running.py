@@ -1,6 +1,7 @@
 """``run``: serves every instance until it is told to stop."""
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -28,14 +29,21 @@ from openmcp_provider_cli.metrics import Metrics
 from openmcp_provider_cli.metrics_gauges import Sources
 from openmcp_provider_cli.narrator import Narrator
 from openmcp_provider_cli.observing import Observers
-from openmcp_provider_cli.program import DONE, FAILED, Failed, Setting, Wrong, leaves, version
-from openmcp_provider_cli.serving import Address, bind_address, listen, serve
+from openmcp_provider_cli.program import DONE, FAILED, Failed, Setting, Wrong, leaves
+from openmcp_provider_cli.serving import Address, bind_address, cause, listen, serve
 from openmcp_provider_cli.serving_access import Gate
 from openmcp_provider_cli.serving_http import Handler
 from openmcp_provider_cli.serving_pages import Verdict, health_page, metrics_page, watch_verdicts
 from openmcp_provider_cli.serving_tls import certificate_files, self_signed
+from openmcp_provider_cli.usage import version
 
 __all__ = ["run"]
+
+_ELSE = 'give an address of this machine, such as ":8081", or "0" for none'
+_ADVICE = {
+    errno.EADDRINUSE: 'stop what listens there, or give another port, or "0" for none',
+    errno.EACCES: 'ports below 1024 are for root: give a higher one, or "0" for none',
+}
 
 
 class _Limited(ClusterFactory):
@@ -115,6 +123,7 @@ class Run:
             clock=setting.clock,
             randomness=setting.randomness,
             changed=self._leads,
+            waits=self._waits,
             failed=lambda error: setting.lines.warn("the Lease", error),
             overdue=_leave,
         )
@@ -122,6 +131,10 @@ class Run:
             await elector.lead(lambda: self._work(lambda cluster: Fenced(cluster, lambda: elector.leading)))
         except LostLeadership as error:
             raise Failed(str(error)) from error
+
+    def _waits(self, holder: str) -> None:
+        lease = f"Lease {self._setting.namespace}/{self._setting.provider.edition.lease}"
+        self._setting.told(f"standby: {holder} leads, as holder of {lease}")
 
     def _leads(self, leads: bool) -> None:  # noqa: FBT001 - as an elector tells it
         self._metrics.leading(leads)
@@ -204,12 +217,19 @@ class Run:
         ):
             address = self._addresses[flag]
             if address is not None:
-                serving.append(group.create_task(serve(_listening(address), routes, tls=tls)))
+                serving.append(group.create_task(serve(self._listening(flag, address), routes, tls=tls)))
         try:
             yield
         finally:
             for task in serving:
                 task.cancel()
+
+    def _listening(self, flag: str, address: Address) -> socket.socket:
+        try:
+            return listen(address)
+        except OSError as error:
+            given = f"{_flag(flag)}: cannot listen on {getattr(self._setting.arguments, flag)}"
+            raise Failed(f"{given}: {cause(error)}; {_ADVICE.get(error.errno or 0, _ELSE)}") from None
 
     def _health(self) -> dict[str, Handler]:
         return {
@@ -254,7 +274,7 @@ def _address(flag: str, text: str) -> Address | None:
     try:
         return bind_address(text)
     except ValueError as error:
-        raise Wrong(f"--{flag.replace('_', '-')}: {error}") from None
+        raise Wrong(f"{_flag(flag)}: {error}") from None
 
 
 def _certificate(setting: Setting) -> Callable[[], ssl.SSLContext] | None:
@@ -282,8 +302,5 @@ def _leave() -> None:
     os._exit(FAILED)
 
 
-def _listening(address: Address) -> socket.socket:
-    try:
-        return listen(address)
-    except OSError as error:
-        raise Failed(f"cannot listen on {address}: {error.strerror}") from None
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

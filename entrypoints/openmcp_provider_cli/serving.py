@@ -20,7 +20,7 @@ from typing import NamedTuple
 from openmcp_provider_cli.logs import Log
 from openmcp_provider_cli.serving_http import Handler, Refused, Request, Response, parse, rendered
 
-__all__ = ["Address", "Limits", "bind_address", "listen", "serve"]
+__all__ = ["Address", "Limits", "bind_address", "cause", "listen", "serve"]
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*")
@@ -77,6 +77,11 @@ def listen(address: Address) -> socket.socket:
         if error.errno not in _NO_IPV6:
             raise
         return _listening(address, socket.AF_INET)
+
+
+def cause(error: OSError) -> str:
+    """Return why `listen` failed, in the system's words: Python's own go on with the address as it has it."""
+    return (error.strerror or type(error).__name__).partition(" (while attempting")[0]
 
 
 def _listening(address: Address, family: socket.AddressFamily, *, both: bool = False) -> socket.socket:

@@ -1,17 +1,13 @@
 """The program ``service-provider-ocm``."""
 
-from pathlib import Path
-
-from openmcp_provider_cli import cli
-from service_provider_ocm import PROVIDER
+from openmcp_adapters.interrupt import end_on_interrupt
 
 __all__ = ["main"]
-
-_HERE = Path(__file__).resolve()
-_PLACES = (_HERE.parent / "examples", _HERE.parents[2] / "deploy" / "examples")
-"""Where the examples are: the wheel brings them along; in a checkout they lie beside the code."""
 
 
 def main() -> int:
     """Run the program with the arguments of the process, and return the exit code."""
-    return cli.main(PROVIDER, examples=next((place for place in _PLACES if place.is_dir()), _PLACES[0]))
+    end_on_interrupt()  # first of all: imports take most of the time of a short run
+    from service_provider_ocm_cli.program import run  # noqa: PLC0415
+
+    return run()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import service_provider_ocm_cli
+import service_provider_ocm_cli.program
 from openmcp_provider_cli import main
 from service_provider_ocm import PROVIDER
 from tests.cli.demoing import Given, Play
@@ -178,7 +178,7 @@ def test_another_provider(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
 
 def test_the_examples_are_found() -> None:
     """In a checkout the program takes deploy/examples; the wheel brings the same files."""
-    packed, checkout = service_provider_ocm_cli._PLACES
+    packed, checkout = service_provider_ocm_cli.program._PLACES
 
     assert checkout == EXAMPLES
     assert packed.parent == Path(service_provider_ocm_cli.__file__).parent

@@ -114,7 +114,7 @@ def test_a_reader_that_goes_away() -> None:
 
 
 def test_interrupted(play: Play) -> None:
-    """Control-C in the middle of the story ends the program without a traceback."""
+    """Control-C in the middle of the story ends the program in one line, without a traceback (case 7)."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -124,7 +124,7 @@ def test_interrupted(play: Play) -> None:
 
     found = play(prepare=prepare)
 
-    assert (found.code, found.err) == (1, "")
+    assert (found.code, found.err) == (130, "interrupted\n")
     assert "Waiting for" in found.out
 
 

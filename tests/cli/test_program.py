@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -108,20 +109,24 @@ def test_without_the_extra() -> None:
 
 
 def test_interrupted(render: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Control-C ends the program without a traceback."""
+    """Control-C ends the program in one line, also where somebody else runs it in a process of theirs (case 7)."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("openmcp_provider_cli.inputs.gather", interrupt)
 
-    assert render({"a": OCM}) == (1, "", "")
+    assert render({"a": OCM}) == (130, "", "interrupted\n")
 
 
 def test_entry_point(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The installed script runs the first provider with the arguments of the process."""
     monkeypatch.setattr(sys, "argv", ["service-provider-ocm", "render", "-f", str(WORKED)])
+    before = signal.getsignal(signal.SIGINT)
 
-    assert service_provider_ocm_cli.main() == 0
+    try:
+        assert service_provider_ocm_cli.main() == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().out.startswith("# cluster: platform\n")
     assert openmcp_provider_cli.main is main

@@ -58,7 +58,7 @@ def pulling(secret: str) -> str:
             stream(CONFIG, OCM.replace("openmcp.cloud", "open-control-plane.io")),
             [
                 'a.yaml: document 2: OCM default/mcp-01: apiVersion: is "ocm.services.open-control-plane.io/v1alpha1"',
-                f"; write apiVersion: {GROUP}",
+                f", of an API group that this program does not serve yet; it serves {GROUP}",
             ],
             id="another group",
         ),
@@ -98,6 +98,11 @@ def pulling(secret: str) -> str:
             stream(CONFIG, OCM.replace("name: mcp-01", "labels: {}")),
             ["a.yaml: document 2: OCM default: metadata.name: is missing; "],
             id="no name",
+        ),
+        pytest.param(
+            stream(CONFIG, OCM.replace("name: mcp-01", "")),
+            ["a.yaml: document 2: OCM: metadata.name: is missing; "],
+            id="empty metadata",
         ),
         pytest.param(
             stream(CONFIG, OCM.replace("name: mcp-01", "name: 5")),
@@ -387,3 +392,23 @@ def test_a_pull_secret_of_brackets(render: Run) -> None:
 
     assert (found.code, len(found.lines)) == (2, 1)
     assert "is not JSON" in found.err
+
+
+def test_an_object_without_a_name_is_told_once(render: Run) -> None:
+    """What has no name lacks that alone: it would be in the default namespace (case 7)."""
+    found = render({"a.yaml": stream(CONFIG, OCM.replace("name: mcp-01", ""))})
+
+    assert found.lines == ["a.yaml: document 2: OCM: metadata.name: is missing; give the object a name"]
+
+
+def test_objects_of_the_later_group(render: Run) -> None:
+    """Manifests of v0.4.0 are not to be rewritten: it is said that their group is not served, and which is (case 7)."""
+    group = "ocm.services.open-control-plane.io/v1alpha1"
+    config = CONFIG.replace("spec: {}", "spec: {versions: [{version: a, chartVersion: 0.6.0}]}")
+    found = render({"a.yaml": stream(config, OCM).replace(GROUP, group)})
+
+    why = f'apiVersion: is "{group}", of an API group that this program does not serve yet; it serves {GROUP}'
+    assert found.lines == [
+        f"a.yaml: document 1: ProviderConfig ocm: {why}",
+        f"a.yaml: document 2: OCM default/mcp-01: {why}",
+    ]

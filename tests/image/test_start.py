@@ -57,6 +57,13 @@ def test_help(image: Image) -> None:
     assert done.stdout.startswith("usage: service-provider-ocm ")
 
 
+def test_version(image: Image, version: str) -> None:
+    """It knows its version by what is installed in it (case 7)."""
+    done = image.run(PROGRAM, "--version")
+
+    assert (0, f"service-provider-ocm {version}\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
 def test_wrong_flags(image: Image) -> None:
     """Wrong flags end it with 2."""
     unknown, unnamed = image.run(PROGRAM, "run", "--wrong"), image.run(PROGRAM, "run", POD_NAMESPACE="openmcp-system")
@@ -67,14 +74,14 @@ def test_wrong_flags(image: Image) -> None:
 
 
 def test_without_a_cluster(image: Image) -> None:
-    """With the operator's arguments and no cluster both commands end with 1 and one line that says why."""
+    """With the operator's arguments and no cluster both commands say what starts, and end with 1 and the cause."""
     for command in ("init", "run"):
         flags = ("--environment=test", "--verbosity=INFO", "--provider-name=ocm")
         done = image.run(PROGRAM, command, *flags, POD_NAMESPACE="openmcp-system")
 
         assert (1, "") == (done.returncode, done.stdout)
-        (line,) = done.stderr.splitlines()
-        told = json.loads(line)
+        first, told = map(json.loads, done.stderr.splitlines())
+        assert first["msg"].startswith(f"starting {command} of service-provider-ocm ")
         assert told["level"] == "error"
         assert told["msg"].startswith("the platform cannot be reached: no cluster is configured")
 
@@ -93,7 +100,7 @@ def test_told_to_stop(image: Image) -> None:
     environment = {"POD_NAMESPACE": "openmcp-system", "KUBECONFIG": "/volume/kubeconfig"}
     with image.started(PROGRAM, "run", "--provider-name=ocm", **environment) as process:
         assert process.stderr is not None
-        waiting = json.loads(process.stderr.readline())
+        first, waiting = (json.loads(process.stderr.readline()) for _ in range(2))
         number = inner(process)
         assert ["1"] == status(number, "NSpid")[1:]
         assert ["65532"] * 4 == status(number, "Uid")
@@ -101,6 +108,7 @@ def test_told_to_stop(image: Image) -> None:
         os.kill(number, signal.SIGTERM)
         _, rest = process.communicate(timeout=30)
 
+        assert first["msg"].startswith("starting run of service-provider-ocm ")
         assert waiting["msg"].startswith("waiting for access to the onboarding cluster")
         assert "stopping" in rest
         assert 0 == process.returncode

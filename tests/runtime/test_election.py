@@ -719,6 +719,26 @@ def test_who_is_cancelled_while_taking_the_lease_gives_it_back() -> None:
     assert [] == heard
 
 
+def test_who_waits_is_told_who_leads() -> None:
+    """At the first look and at each change, and not in between; who leads at once is told of nobody (case 7)."""
+
+    async def story() -> list[object]:
+        stage = Stage()
+        waited = stage.heard.append
+        first, second = stage.elector("a", waits=waited), stage.elector("b", waits=waited)
+        leading = stage.stand(first)
+        await asyncio.sleep(1.0)
+        stage.start(second)
+        await asyncio.sleep(30.0)
+        stage.start(stage.elector("c", waits=waited))
+        await asyncio.sleep(1.0)
+        await cancelled(leading)
+        await asyncio.sleep(10.0)
+        return [entry for entry in stage.heard if isinstance(entry, str)]
+
+    assert ["a", "a", "b"] == run(story)
+
+
 def test_who_only_waited_leaves_the_lease_alone() -> None:
     """Cancelled while another leads, an elector asks nothing more."""
 

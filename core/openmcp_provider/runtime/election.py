@@ -121,6 +121,7 @@ class Elector:
         renew_deadline: Seconds without renewal until work is cancelled. A request is given up after half of them.
         retry: Seconds between renewals.
         changed: Told whether this process leads, at each change.
+        waits: Told who holds the Lease that this process waits for, at the first look and at each change.
         failed: Told every error of a request, before the next try.
         overdue: Called when work did not end in time; a program had better exit at once.
 
@@ -143,6 +144,7 @@ class Elector:
         renew_deadline: float = 10.0,
         retry: float = 2.0,
         changed: Callable[[bool], None] = lambda _: None,
+        waits: Callable[[str], None] = lambda _: None,
         failed: Callable[[PortError], None] = lambda _: None,
         overdue: Callable[[], None] = lambda: None,
     ) -> None:
@@ -151,7 +153,7 @@ class Elector:
         self._lease = _Lease(cluster, name, namespace, clock, renew_deadline / 2)
         self._identity, self._clock, self._randomness = identity, clock, randomness
         self._duration, self._renew_deadline, self._retry = duration, renew_deadline, retry
-        self._changed, self._failed, self._overdue = changed, failed, overdue
+        self._changed, self._waits, self._failed, self._overdue = changed, waits, failed, overdue
         self._timer: asyncio.TimerHandle | None = None
         self._until = -math.inf
         self._wrote = False
@@ -179,6 +181,7 @@ class Elector:
 
     async def _acquire(self) -> float:
         """Return the moment before the request that got the Lease."""
+        holder = ""
         while True:
             pause = self._retry * (1.0 + JITTER * self._randomness.random())
             try:
@@ -189,6 +192,9 @@ class Elector:
             else:
                 if sent is not None and self._clock.monotonic() < sent + self._renew_deadline:
                     return sent
+                if sent is None and holder != self._lease.holder:
+                    holder = self._lease.holder
+                    self._waits(holder)
             await self._clock.sleep(pause)
 
     async def _work(self, work: Callable[[], Awaitable[None]], sent: float) -> None:
