@@ -256,7 +256,7 @@ class Randomness(Protocol):
 
 
 class EventRecorder(Protocol):
-    """Tells people what happened to an instance. Never raises: an event that is lost fails nothing."""
+    """Tells people what happened to an object. Never raises: an event that is lost fails nothing."""
 
-    async def record(self, instance: Json, event: Event) -> None:
-        """Write one Event about an instance."""
+    async def record(self, about: Json, event: Event) -> None:
+        """Write one Event about an object."""

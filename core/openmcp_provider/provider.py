@@ -27,6 +27,7 @@ __all__ = [
     "Problem",
     "Provider",
     "Ref",
+    "Reference",
     "Residue",
     "Tenant",
     "TenantCluster",
@@ -73,6 +74,22 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         """Return ``path: why; want``."""
         return f"{self.path}: {self.why}; {self.want}"
+
+
+class Reference(NamedTuple):
+    """A Secret or ConfigMap of the provider's namespace that the ProviderConfig names.
+
+    Attributes:
+        path: Where it does, such as ``spec.imagePullSecret.name``.
+        name: Of what is named.
+        kind: ``Secret`` or ``ConfigMap``.
+        type: The Secret type that it must have, empty for any.
+    """
+
+    path: str
+    name: str
+    kind: Literal["Secret", "ConfigMap"] = "Secret"
+    type: str = ""
 
 
 class Advice(NamedTuple):
@@ -279,6 +296,10 @@ class Provider(Protocol[S, C]):
 
     def check_config(self, config: C | None) -> Iterable[Problem]:
         """Return every problem of the ProviderConfig's spec; None = there is no ProviderConfig."""
+        return ()
+
+    def references(self, config: C) -> Iterable[Reference]:
+        """Return what a ProviderConfig that passed the checks names: whether it can be used is told on it."""
         return ()
 
     def desired(self, tenant: Tenant[S, C]) -> Iterable[Item | Copy | Problem]:

@@ -7,13 +7,14 @@ The wire name of a field is its camelCase form unless the field says otherwise (
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from openmcp_provider.domain.copies import DOCKER_CONFIG
 from openmcp_provider.domain.durations import MILLISECOND, MINUTE, format_duration, parse_duration
 from openmcp_provider.domain.legal import check_subdomain
-from openmcp_provider.provider import Json, Problem
+from openmcp_provider.provider import Json, Problem, Reference
 from service_provider_ocm.chart import DEFAULT_CHART, chart_flaw, tag_flaw
-from service_provider_ocm.values import check_values
+from service_provider_ocm.values import check_values, named_secrets
 
-__all__ = ["OcmConfig", "OcmSpec", "SecretReference", "check_config", "check_spec"]
+__all__ = ["OcmConfig", "OcmSpec", "SecretReference", "check_config", "check_spec", "references"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,13 @@ def check_config(config: OcmConfig) -> Iterable[Problem]:
     if config.pull_secret:
         yield from check_subdomain("spec.imagePullSecret.name", config.pull_secret)
     yield from check_values("spec.values", config.values)
+
+
+def references(config: OcmConfig) -> Iterable[Reference]:
+    """Yield every Secret that a ``ProviderConfig`` names."""
+    if config.pull_secret:
+        yield Reference("spec.imagePullSecret.name", config.pull_secret, type=DOCKER_CONFIG)
+    yield from named_secrets("spec.values", config.values)
 
 
 def _check_interval(text: str) -> Iterable[Problem]:

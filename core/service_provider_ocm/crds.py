@@ -7,7 +7,7 @@ from openmcp_provider.provider import Edition, Json
 
 __all__ = ["crds"]
 
-NUMBER = "2"
+NUMBER = "3"
 """Of the schemas; to be raised with every change of them."""
 
 _TEXT: Json = {"type": "string"}
@@ -88,7 +88,9 @@ def _configs(edition: Edition) -> Json:
         },
         "How the toolkit is installed for every tenant.",
     )
-    status = _object({"conditions": _conditions()}, "What is known of it.")
+    status = _object(
+        {"tenants": _about("How many tenants follow it.", _INT64), "conditions": _conditions()}, "What is known of it."
+    )
     names = {
         "kind": "ProviderConfig",
         "listKind": "ProviderConfigList",
@@ -97,9 +99,11 @@ def _configs(edition: Edition) -> Json:
     }
     about = "Configures the provider whose ServiceProvider object has the same name."
     columns = [
-        _column("Valid", _condition("Valid", "status"), "Whether every field can be used"),
+        _column(
+            "Valid", _condition("Valid", "status"), "Whether every field, and every Secret that it names, can be used"
+        ),
         _column("Reason", _condition("Valid", "reason"), "Why, in one word"),
-        _column("Tenants", _condition("InUse", "message"), "How many tenants follow it"),
+        _column("Tenants", ".status.tenants", "How many tenants follow it", kind="integer"),
         _column("Age", ".metadata.creationTimestamp", "Time since creation", kind="date"),
         _column("Message", _condition("Valid", "message"), "What is wrong, and what would be right", priority=1),
     ]

@@ -19,6 +19,7 @@ from openmcp_provider.provider import (
     Owned,
     Problem,
     Ref,
+    Reference,
     Residue,
     Tenant,
     TenantCluster,
@@ -103,6 +104,10 @@ class OcmProvider:
         if config is None:
             return (Problem("ProviderConfig", "is missing", "give one of the provider; its spec may be empty: {}"),)
         return api.check_config(config)
+
+    def references(self, config: OcmConfig) -> Iterable[Reference]:
+        """Return the pull secrets that the ProviderConfig names."""
+        return api.references(config)
 
     def desired(self, tenant: Tenant[OcmSpec, OcmConfig]) -> Iterable[Item | Copy]:
         """Yield the copies of pull secrets, the chart's source, and the release."""

@@ -3,17 +3,23 @@
 from collections.abc import Iterator, Mapping
 
 from openmcp_provider.domain.applicable import LONGEST_KEY, long_key
+from openmcp_provider.domain.copies import DOCKER_CONFIG
 from openmcp_provider.domain.legal import check_subdomain
-from openmcp_provider.provider import Json, Problem
+from openmcp_provider.provider import Json, Problem, Reference
 
-__all__ = ["check_values", "pull_secrets"]
+__all__ = ["check_values", "named_secrets", "pull_secrets"]
 
 _WANT = "write a list of objects with a name: imagePullSecrets: [{name: my-secret}]"
 
 
 def pull_secrets(values: Json | None) -> tuple[str, ...]:
     """Return the names in ``manager.imagePullSecrets`` of values that passed `check_values`, each once."""
-    return tuple(dict.fromkeys(name for name in _read("", values) if isinstance(name, str)))
+    return tuple(dict.fromkeys(reference.name for reference in named_secrets("", values)))
+
+
+def named_secrets(path: str, values: Json | None) -> Iterator[Reference]:
+    """Yield what ``manager.imagePullSecrets`` of values names, with where; `path` is that of the values."""
+    yield from (found for found in _read(path, values) if isinstance(found, Reference))
 
 
 def check_values(path: str, values: Json | None) -> Iterator[Problem]:
@@ -23,7 +29,7 @@ def check_values(path: str, values: Json | None) -> Iterator[Problem]:
     yield from (found for found in _read(path, values) if isinstance(found, Problem))
 
 
-def _read(path: str, values: Json | None) -> Iterator[str | Problem]:
+def _read(path: str, values: Json | None) -> Iterator[Reference | Problem]:
     manager = (values or {}).get("manager")
     path = f"{path}.manager"
     if manager is None:
@@ -44,7 +50,7 @@ def _read(path: str, values: Json | None) -> Iterator[str | Problem]:
         yield from _read_reference(f"{path}[{at}]", secret)
 
 
-def _read_reference(path: str, secret: object) -> Iterator[str | Problem]:
+def _read_reference(path: str, secret: object) -> Iterator[Reference | Problem]:
     if not isinstance(secret, Mapping):
         yield Problem(path, "is not an object", _WANT)
         return
@@ -58,4 +64,4 @@ def _read_reference(path: str, secret: object) -> Iterator[str | Problem]:
         )
     else:
         problems = tuple(check_subdomain(path, name))
-        yield from problems or (name,)
+        yield from problems or (Reference(path, name, type=DOCKER_CONFIG),)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from openmcp_provider.domain.author import ProviderMistake
+from openmcp_provider.domain.conditions import Event
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.plan import Done, Failed, Plan, explain
 from openmcp_provider.domain.report import Report
@@ -53,8 +54,7 @@ class Narrator(Observer):
                 self._log.error("the provider's own code is wrong", function=mistake.function, mistake=mistake.why)
                 break
         for event in told.events:
-            say = self._log.info if event.type == "Normal" else self._log.warn
-            say(event.message, reason=event.reason)
+            self._tell(event)
 
     def untold(self, key: Key, error: PortError) -> None:
         """Log that the status was not written."""
@@ -67,6 +67,18 @@ class Narrator(Observer):
     def crashed(self, key: Key, error: Exception) -> None:
         """Log a mistake in the program."""
         self._log.error("a mistake in the program ended the pass", error)
+
+    def config_told(self, name: str, event: Event) -> None:
+        """Log what the platform operator is told."""
+        self._tell(event, kind="ProviderConfig", name=name)
+
+    def config_untold(self, name: str, error: PortError) -> None:
+        """Log that the status was not written."""
+        self._log.error("the status could not be written", error, kind="ProviderConfig", name=name)
+
+    def _tell(self, event: Event, **about: object) -> None:
+        say = self._log.info if event.type == "Normal" else self._log.warn
+        say(event.message, reason=event.reason, **about)
 
     def watch_failed(self, cluster: str, kind: str, error: PortError) -> None:
         """Log that a watch broke."""

@@ -1,5 +1,6 @@
 """Telling several observers what the runtime tells one."""
 
+from openmcp_provider.domain.conditions import Event
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.report import Report
@@ -54,6 +55,16 @@ class Observers(Observer):
         """The worker is free again."""
         for observer in self._observers:
             observer.ended(key)
+
+    def config_told(self, name: str, event: Event) -> None:
+        """There is something new to say of the ProviderConfig."""
+        for observer in self._observers:
+            observer.config_told(name, event)
+
+    def config_untold(self, name: str, error: PortError) -> None:
+        """The status of the ProviderConfig could not be written."""
+        for observer in self._observers:
+            observer.config_untold(name, error)
 
     def watch_failed(self, cluster: str, kind: str, error: PortError) -> None:
         """A list or watch failed."""

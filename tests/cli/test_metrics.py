@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from openmcp_provider.domain.conditions import Event
 from openmcp_provider.domain.objects import Ref
 from openmcp_provider.domain.plan import Create, Done, Failed, Plan
 from openmcp_provider.domain.report import Report
@@ -425,6 +426,8 @@ def test_several_are_told() -> None:
     both.late(KEY)
     both.crashed(KEY, KeyError())
     both.ended(KEY)
+    both.config_told("ocm", Event("Warning", "ProviderConfigInvalid", "It is invalid."))
+    both.config_untold("ocm", Forbidden())
     both.watch_failed("platform", "Secret", Unavailable())
 
     assert {name for name in vars(Observer) if not name.startswith("_")} == {name for _, name in told}

@@ -18,6 +18,7 @@ from openmcp_provider.provider import (
     Problem,
     Provider,
     Ref,
+    Reference,
     Residue,
     Tenant,
     TenantCluster,
@@ -79,6 +80,11 @@ class Shelves:
     def check_config(self, config: Config | None) -> Iterable[Problem]:
         """Also no config is fine."""
         return ()
+
+    def references(self, config: Config) -> Iterable[Reference]:
+        """The settings."""
+        if config.settings:
+            yield Reference("spec.settings", config.settings, "ConfigMap")
 
     def desired(self, tenant: Tenant[Spec, Config]) -> Iterable[Item | Copy | Problem]:
         """Write in the opposite order of the waves."""

@@ -42,6 +42,10 @@ class Answering(Beacon):
         """Answer."""
         return self._say()
 
+    def references(self, config: BeaconConfig) -> Any:
+        """Answer."""
+        return self._say()
+
     def desired(self, tenant: Tenant[BeaconSpec, BeaconConfig]) -> Any:
         """Answer."""
         return self._say()
@@ -74,6 +78,7 @@ def ask(function: str, answer: object) -> object:
     questions: dict[str, Callable[[], object]] = {
         "check_spec": lambda: author.check_spec(SPEC),
         "check_config": lambda: author.check_config(None),
+        "references": lambda: author.references(BeaconConfig()),
         "desired": lambda: author.desired(TENANT),
         "version": lambda: author.version(SPEC),
         "poll": lambda: author.poll(None),

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from openmcp_adapters.emulation import Landscape, SeededRandomness, run
 from openmcp_adapters.wire import decoder
+from openmcp_provider.domain.conditions import Event
 from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json, dig
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.report import Report
@@ -33,15 +34,20 @@ READS = frozenset({"get", "list", "served"})
 
 
 class Watcher(Observer):
-    """Keeps what went wrong inside the program."""
+    """Keeps what went wrong inside the program, and what there was to say of the ProviderConfig."""
 
     def __init__(self) -> None:
         self.crashes: list[Exception] = []
         self.passes = 0
+        self.configs: list[Event] = []
 
     def passed(self, key: Key, plan: Plan, outcome: Done | Failed, told: Report) -> None:
         """Count passes."""
         self.passes += 1
+
+    def config_told(self, name: str, event: Event) -> None:
+        """Keep what there is to say of the ProviderConfig."""
+        self.configs.append(event)
 
     def crashed(self, key: Key, error: Exception) -> None:
         """Keep the mistake."""

@@ -24,6 +24,7 @@ from openmcp_provider.provider import (
     Owned,
     Problem,
     Provider,
+    Reference,
     Residue,
     Tenant,
     TenantCluster,
@@ -38,7 +39,10 @@ T = TypeVar("T")
 OWN_STATUS = ("phase", "observedGeneration", "conditions", "installedVersion")
 """Fields of the status that are the library's."""
 
-FUNCTIONS = ("check_spec", "check_config", "desired", "version", "poll", "unmarked", "advise", "status", "health")
+FUNCTIONS = (
+    *("check_spec", "check_config", "references", "desired", "version"),
+    *("poll", "unmarked", "advise", "status", "health"),
+)
 """The functions of an author's."""
 
 LIMIT = 10_000
@@ -150,6 +154,14 @@ class Contained(Provider[S, C]):
             ProviderMistake: the author's code gave no answer that can be used.
         """
         return _entries("check_config", lambda: self._provider.check_config(config), _problem)
+
+    def references(self, config: C) -> tuple[Reference, ...]:
+        """Return what a ProviderConfig names.
+
+        Raises:
+            ProviderMistake: the author's code gave no answer that can be used.
+        """
+        return _entries("references", lambda: self._provider.references(config), _reference)
 
     def desired(self, tenant: Tenant[S, C]) -> tuple[Item | Copy, ...]:
         """Return what should be there.
@@ -302,6 +314,16 @@ def _problem(entry: object) -> Problem:
         raise _Unusable(f"is {_kind(entry)} rather than a Problem")
     for field, value in zip(Problem._fields, entry, strict=True):
         _is(value, str, field)
+    return entry
+
+
+def _reference(entry: object) -> Reference:
+    if not isinstance(entry, Reference):
+        raise _Unusable(f"is {_kind(entry)} rather than a Reference")
+    for field, value in zip(Reference._fields, entry, strict=True):
+        _is(value, str, field)
+    if entry.kind not in _COPIED or not entry.name:
+        raise _Unusable(f"names no {' or '.join(_COPIED)}")
     return entry
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from openmcp_provider.domain.author import NoAnswer, contained
+from openmcp_provider.domain.author import FUNCTIONS, NoAnswer, contained
 from openmcp_provider.domain.definitions import cluster_of
 from openmcp_provider.domain.legal import check_subdomain
 from openmcp_provider.domain.names import access_request_name
@@ -19,7 +19,7 @@ _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
 _PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,40})")
 _ID = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LONGEST_MANAGER = 128
-_FUNCTIONS = ("check_spec", "check_config", "desired", "version", "poll", "unmarked", "advise", "status")
+_FUNCTIONS = tuple(name for name in FUNCTIONS if name != "health")  # which is a function of items
 
 
 def check(provider: Provider[Any, Any]) -> tuple[Problem, ...]:

@@ -24,7 +24,7 @@ class Condition(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A Kubernetes Event on the instance: ``Normal`` or ``Warning``, reason, note of at most 1,024 bytes."""
+    """A Kubernetes Event: ``Normal`` or ``Warning``, reason, note of at most 1,024 bytes."""
 
     type: Literal["Normal", "Warning"]
     reason: str

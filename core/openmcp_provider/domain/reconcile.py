@@ -12,6 +12,7 @@ from openmcp_provider.domain import access, items, standing
 from openmcp_provider.domain.access import finalizer_on
 from openmcp_provider.domain.author import Contained, NoAnswer, contained
 from openmcp_provider.domain.conditions import FALSE, Condition, Finding
+from openmcp_provider.domain.config import missing
 from openmcp_provider.domain.contested import held_back
 from openmcp_provider.domain.desired import access_of, desired
 from openmcp_provider.domain.draft import Draft
@@ -172,13 +173,10 @@ def _config_finding(provider: Provider[S, C], snapshot: Snapshot[S, C]) -> Findi
     problems = config_problems(provider, snapshot)
     if not problems:
         return None
-    edition, name = provider.edition, snapshot.config_name
+    name = snapshot.config_name
     if isinstance(snapshot.config, Missing):
         reason = "ProviderConfigNotFound"
-        message = (
-            f'No ProviderConfig found: the platform operator must create ProviderConfig "{name}" '
-            f"({edition.api_version}) on the platform."
-        )
+        message = missing(provider.edition, name)
     else:
         reason = "ProviderConfigInvalid"
         message = (

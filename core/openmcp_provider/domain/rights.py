@@ -8,7 +8,10 @@ from openmcp_provider.domain.objects import ONBOARDING, PLATFORM, Json
 from openmcp_provider.domain.onboarding import run_rules
 from openmcp_provider.provider import Edition, Provider
 
-__all__ = ["Right", "onboarding_rights", "platform_rights", "review"]
+NOWHERE = "default"
+"""The namespace of Events about what has none, such as the ProviderConfig."""
+
+__all__ = ["NOWHERE", "Right", "onboarding_rights", "platform_rights", "review"]
 
 _ACCESS = ACCESS_API.partition("/")[0]
 
@@ -96,6 +99,7 @@ def _platform(provider: Provider[Any, Any], namespace: str, *, elect: bool, secu
     yield from _rights("", "secrets", "get")
     yield from _rights("", "secrets", "list watch", namespace)
     yield from _rights("", "namespaces", "create")
+    yield from _rights("events.k8s.io", "events", "create", NOWHERE)
     if any(cluster.purpose is not None for cluster in provider.clusters):
         yield from _rights(_ACCESS, "clusterrequests", "create patch delete")
     for owned in provider.owns:

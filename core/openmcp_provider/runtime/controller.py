@@ -88,7 +88,7 @@ class Controller(Generic[S, C]):
             provider, self.caches, ports.decode, config_name=settings.config_name, namespace=settings.namespace
         )
         self._config_keeper = ConfigKeeper(
-            provider, self._view, ports.platform, ports.clock, ports.randomness, lambda: len(self.caches.instances)
+            provider, self._view, self.caches, self._sources, ports, settings, self._observer
         )
         self._executor = Executor(
             provider,
@@ -238,7 +238,10 @@ class Controller(Generic[S, C]):
 
     def _source_changed(self, name: SourceName) -> None:
         for key in self._sources.users(name):
-            self._queue.add(key)
+            if key == self._config_keeper.key:
+                self._config_keeper.changed()
+            else:
+                self._queue.add(key)
 
     # -- passes ------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from openmcp_provider.domain.conditions import Event
 from openmcp_provider.domain.objects import Json
 from openmcp_provider.domain.plan import Done, Failed, Plan
 from openmcp_provider.domain.report import Report
@@ -12,7 +13,7 @@ __all__ = ["Observer", "QueueObserver"]
 
 
 class Observer:
-    """Told of every pass and of what leads to one; does nothing by itself.
+    """Told of every pass, of what leads to one, and of the ProviderConfig; does nothing by itself.
 
     A pass is: `began`, then at most one of `passed`, `late` and `crashed`, perhaps `untold` after `passed`, then
     `ended`. All of them are called in the task of that pass.
@@ -38,6 +39,12 @@ class Observer:
 
     def ended(self, key: Key) -> None:
         """The worker is free again, whether there was anything to decide or not."""
+
+    def config_told(self, name: str, event: Event) -> None:
+        """What there is to say of the ProviderConfig changed, or is not known here yet; its Event says the same."""
+
+    def config_untold(self, name: str, error: PortError) -> None:
+        """The status of the ProviderConfig could not be written; it is tried again with a back-off."""
 
     def watch_failed(self, cluster: str, kind: str, error: PortError) -> None:
         """A list or watch of a cache failed; it is tried again."""
