@@ -155,8 +155,7 @@ def test_a_release_without_history_goes() -> None:
         await stage.access()
         await stage.source()
         await stage.release()
-        release = await stage.see(HELM_RELEASES, failed("StateError"))
-        assert dig(release, "status", "storageNamespace")
+        await stage.see(HELM_RELEASES, lambda obj: failed("StateError")(obj) and dig(obj, "status", "storageNamespace"))
         await stage.delete_release()
         await stage.release_gone()
 
@@ -176,7 +175,9 @@ def test_a_control_plane_that_does_not_answer_keeps_its_release(how: Any, text: 
         else:
             stage.landscape.kill("mcp-01", how=how)
         await stage.delete_release()
-        release = await stage.see(HELM_RELEASES, failed("UninstallFailed"))
+        release = await stage.see(
+            HELM_RELEASES, lambda obj: failed("UninstallFailed")(obj) and dig(obj, "status", "failures")
+        )
         assert message(release, "Ready").startswith("Helm uninstall failed for release ocm-k8s-toolkit-system/ocm-k8s-")
         assert text in message(release, "Ready")
         assert told(release, "Released") == ("False", "UninstallFailed")

@@ -1,7 +1,7 @@
 """Charts: what Helm puts on a control plane. By default the chart of the OCM K8s Toolkit in any of its versions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -21,6 +21,10 @@ _KINDS = (
 _LATEST = (10**6, 0, 0)
 
 
+def _anything(values: Json) -> str:  # noqa: ARG001 - whatever they are
+    return ""
+
+
 @frozen(kw_only=True)
 class Chart:
     """One version of a chart.
@@ -33,6 +37,7 @@ class Chart:
         selector: Labels by which the Deployment finds its pods, beside ``control-plane``; immutable for a server.
         crds: CustomResourceDefinitions among its templates.
         keeps_crds: Whether these stay when the release is uninstalled.
+        rejects: Says in Helm's words why it cannot be rendered with values; empty if it can.
     """
 
     version: str
@@ -42,6 +47,7 @@ class Chart:
     selector: Mapping[str, str] = field(factory=dict)
     crds: tuple[Json, ...] = ()
     keeps_crds: bool = True
+    rejects: Callable[[Json], str] = field(default=_anything, repr=False)
 
     def workload(self, release: str, namespace: str, labels: Mapping[str, str]) -> dict[str, Any]:
         """Return the Deployment."""

@@ -16,7 +16,7 @@ from openmcp_adapters.emulation.world import World
 from openmcp_provider.domain.objects import Json, annotations, dig
 from openmcp_provider.ports import AlreadyExists, Cluster, Forbidden, Invalid, NotFound, Resource
 
-__all__ = ["STUCK", "ActionFailed", "Helm", "Record", "digest_of"]
+__all__ = ["STUCK", "ActionFailed", "Helm", "NotRendered", "Record", "digest_of"]
 
 STUCK = "emulation.openmcp.cloud/stuck"
 """The finalizer of a workload whose deletion takes longer than Helm waits."""
@@ -27,6 +27,10 @@ _TYPE = "helm.sh/release.v1"
 
 class ActionFailed(Exception):
     """A Helm action failed, which its record says."""
+
+
+class NotRendered(Exception):
+    """A chart could not be rendered, so that Helm recorded nothing."""
 
 
 def digest_of(value: object) -> str:
@@ -110,12 +114,14 @@ class Helm:
 
     # --- actions
 
-    async def install(self, chart: Chart, record: Record, *, create_namespace: bool) -> Record:
+    async def install(self, chart: Chart, values: Json, record: Record, *, create_namespace: bool) -> Record:
         """Install a chart for the first time.
 
         Raises:
+            NotRendered: it cannot be rendered with the values.
             ActionFailed: it did not work out; the record stays, as failed.
         """
+        _render(chart, values)
         if create_namespace:
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}
             with suppress(AlreadyExists):
@@ -124,12 +130,14 @@ class Helm:
         await self._put(chart, record, fails=self.script.fails("install"), seconds=self.script.delays.install)
         return await self.write(evolve(record, status="deployed"))
 
-    async def upgrade(self, chart: Chart, record: Record, before: list[Record]) -> Record:
+    async def upgrade(self, chart: Chart, values: Json, record: Record, before: list[Record]) -> Record:
         """Install a chart over another.
 
         Raises:
+            NotRendered: it cannot be rendered with the values.
             ActionFailed: it did not work out; the record stays, as failed, and the one before as deployed.
         """
+        _render(chart, values)
         await self.write(evolve(record, status="pending-upgrade"))
         await self._put(chart, record, fails=self.script.fails("upgrade"), seconds=self.script.delays.upgrade)
         return await self._supersede(record, before)
@@ -233,3 +241,8 @@ class Helm:
     async def _drop(self, resource: Resource, name: str, namespace: str = "") -> None:
         with suppress(NotFound):
             await self.cluster.delete(resource, name, namespace)
+
+
+def _render(chart: Chart, values: Json) -> None:
+    if words := chart.rejects(values):
+        raise NotRendered(words)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from attrs import define, evolve
 
-from openmcp_adapters.emulation.helm import ActionFailed, Helm, Record, digest_of
+from openmcp_adapters.emulation.helm import ActionFailed, Helm, NotRendered, Record, digest_of
 from openmcp_adapters.emulation.helm_inputs import Halt, Inputs
 from openmcp_adapters.emulation.report import FORCE, REQUESTED, RESET, Report
 from openmcp_provider.domain.durations import MINUTE, format_duration, parse_duration
@@ -74,7 +74,7 @@ class Attempt:
         tried = self.report.fields.get("lastAttemptedReleaseAction", "install")
         if self._give_up("upgrade" if newest.status == "deployed" else tried):
             return True
-        if newest.status == "failed" and self.report.fields.get("failures"):
+        if newest.status == "failed" and self.report.fields.get(f"{tried}Failures"):
             return await self._remediate(tried, records)
         return await self._upgrade(records)
 
@@ -128,8 +128,11 @@ class Attempt:
         await self._begin("install")
         record = self._record(1)
         create = bool(dig(self.obj, "spec", "install", "createNamespace"))
+        doing = self.helm.install(self.inputs.chart, self.inputs.values, record, create_namespace=create)
         try:
-            done = await self._try("Install", self.helm.install(self.inputs.chart, record, create_namespace=create))
+            done = await self._try("Install", doing)
+        except NotRendered as error:
+            raise self._unrendered("Install", str(error)) from error
         except ActionFailed as error:
             await self._failed("Install", evolve(record, status="failed"), str(error))
             return self._give_up("install") or await self._remediate("install", await self._records())
@@ -139,8 +142,11 @@ class Attempt:
     async def _upgrade(self, records: list[Record]) -> bool:
         await self._begin("upgrade")
         record = self._record(records[-1].number + 1, first=records[0].first)
+        doing = self.helm.upgrade(self.inputs.chart, self.inputs.values, record, records)
         try:
-            done = await self._try("Upgrade", self.helm.upgrade(self.inputs.chart, record, records))
+            done = await self._try("Upgrade", doing)
+        except NotRendered as error:
+            raise self._unrendered("Upgrade", str(error)) from error
         except ActionFailed as error:
             await self._failed("Upgrade", evolve(record, status="failed"), str(error))
             return await self._after_upgrade()
@@ -207,6 +213,7 @@ class Attempt:
             self._count()
             raise Halt("RollbackFailed", said) from error
         self._remember(done, "rollback", digest=False)
+        self._disturb_history()
         self._remediated("True", "RollbackSucceeded", f"Helm rollback to previous release {place} succeeded")
         await self.report.write()
 
@@ -225,18 +232,17 @@ class Attempt:
         try:
             return await doing
         except PortError as error:
-            name = action.lower()
-            said = f"Helm {name} failed for release {self.helm.storage}/{self.helm.release}"
-            said += f" with chart {self.inputs.chart.name}@{self.inputs.version}: {_told(error, self.helm)}"
-            raise Halt(f"{action}Failed", said) from error
+            raise Halt(f"{action}Failed", self._not_done(action, _told(error, self.helm))) from error
 
     # --- what is told
 
     async def _begin(self, action: Literal["install", "upgrade"]) -> None:
-        said = f"Running '{action}' action with timeout of {timeout_of(self.obj, action)}"
         self.report.fields["lastAttemptedReleaseAction"] = action
-        self.report.begin(said)
+        self.report.begin(f"Running '{action}' action with timeout of {timeout_of(self.obj, action)}")
         await self.report.write()
+        self.report.drop("Remediated")
+        if action == "install":
+            self.report.fields["history"] = []
 
     def _succeeded(self, action: Literal["Install", "Upgrade"], record: Record) -> None:
         self._remember(record, _OVER[action])
@@ -267,12 +273,21 @@ class Attempt:
     async def _failed(self, action: Literal["Install", "Upgrade"], record: Record, cause: str) -> None:
         self._remember(record, _OVER[action])
         self._count(_OVER[action])
-        said = f"Helm {_OVER[action]} failed for release {self.helm.storage}/{self.helm.release}"
-        said += f" with chart {self.inputs.chart.name}@{self.inputs.version}: {cause}"
-        self.report.drop("Remediated")
+        said = self._not_done(action, cause)
         self.report.say("Released", "False", f"{action}Failed", said)
         self.report.say("Ready", "False", f"{action}Failed", said)
         await self.report.write()
+
+    def _unrendered(self, action: Literal["Install", "Upgrade"], cause: str) -> Halt:
+        """Return how it ends where Helm recorded nothing: no attempt is counted, nothing is taken back."""
+        self._count()
+        said = self._not_done(action, cause)
+        self.report.say("Released", "False", f"{action}Failed", said)
+        return Halt(f"{action}Failed", said)
+
+    def _not_done(self, action: str, cause: str) -> str:
+        said = f"Helm {action.lower()} failed for release {self.helm.storage}/{self.helm.release}"
+        return f"{said} with chart {self.inputs.chart.name}@{self.inputs.version}: {cause.strip()}"
 
     def _remediated(self, status: str, reason: str, said: str) -> None:
         """Tell of a remediation; any of them means not ready."""
@@ -329,6 +344,13 @@ class Attempt:
         if record.status == "deployed":
             older = [{**old, "status": "superseded"} if old["status"] == "deployed" else old for old in older]
         self.report.fields["history"] = [entry, *older][:_HISTORY]
+
+    def _disturb_history(self) -> None:
+        """Leave the history as a rollback does: out of order, and with less about what failed."""
+        newest, *rest = self.report.fields["history"]
+        lost = {"ociDigest", "action"}
+        less = [{key: entry[key] for key in entry if entry["status"] != "failed" or key not in lost} for entry in rest]
+        self.report.fields["history"] = [newest, *less[-1:], *less[:-1]]
 
     def _change_newest(self, **fields: Any) -> None:  # noqa: ANN401 - JSON
         newest, *older = self.report.fields.get("history") or [{}]

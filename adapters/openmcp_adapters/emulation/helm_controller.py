@@ -85,8 +85,6 @@ class HelmController(Actor):
     async def _halt(self, obj: Json, report: Report, halt: Halt) -> float:
         """Write why it cannot go on; return when it is tried again, or have it backed off."""
         report.say("Ready", "False", halt.reason, halt.message)
-        if not halt.seconds:
-            report.say("Reconciling", "True", "ProgressingWithRetry", report.message("Reconciling"))
         report.handled(obj)
         await report.write()
         if halt.seconds:
@@ -108,6 +106,7 @@ class HelmController(Actor):
         if not dig(obj, "spec", "suspend") and fields.get("storageNamespace") and fields.get("history"):
             with suppress(NotFound):  # without a kubeconfig the release is left where it is, and nobody is told
                 await self._uninstall(obj, report)
+                obj = await self.platform.get(HELM_RELEASES, obj["metadata"]["name"], obj["metadata"]["namespace"])
         await release(self.platform, HELM_RELEASES, obj, FLUX_FINALIZER)
 
     async def _uninstall(self, obj: Json, report: Report) -> None:
@@ -123,10 +122,12 @@ class HelmController(Actor):
         place += f" with chart {newest['chartName']}@{newest['chartVersion']}"
         try:
             records = await helm.records()
-            if not records or records[-1].status == "uninstalled":
-                return
-            chart = self.world.registry.chart_of(records[-1].digest)
-            await helm.uninstall(records, chart or self.world.registry.chart(newest["appVersion"]))
+            if records and records[-1].status != "uninstalled":
+                chart = self.world.registry.chart_of(records[-1].digest)
+                await helm.uninstall(records, chart or self.world.registry.chart(newest["appVersion"]))
+                said = f"Helm uninstall succeeded for release {place}"
+            else:
+                said = f"Release {place.partition(' ')[0]} was not found, assuming it is uninstalled"
         except (PortError, ActionFailed) as error:
             told = str(error)
             if isinstance(error, PortError):
@@ -138,6 +139,9 @@ class HelmController(Actor):
             raise _Retried(said) from error
         finally:
             await helm.cluster.close()
+        for kind in ("Released", "Ready"):
+            report.say(kind, "False", "UninstallSucceeded", said)
+        await report.write()
 
     async def _undeleted(self, obj: Json, report: Report, said: str) -> None:
         report.say("Ready", "False", "UninstallFailed", said)

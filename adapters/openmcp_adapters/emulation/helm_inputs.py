@@ -49,6 +49,7 @@ class Inputs:
         digest: Of the artifact.
         attempted: The same as ``lastAttemptedRevisionDigest`` has it.
         config: Digest of the values.
+        values: The values.
     """
 
     chart: Chart
@@ -56,6 +57,7 @@ class Inputs:
     digest: str
     attempted: str
     config: str
+    values: Json
 
 
 async def prepare(world: World, client: Cluster, obj: Json) -> Inputs:
@@ -74,18 +76,21 @@ async def prepare(world: World, client: Cluster, obj: Json) -> Inputs:
         raise Halt("SourceNotReady", f"OCIRepository '{namespace}/{name}' is not ready: {problem}", _DEPENDENCY)
     revision = source["status"]["artifact"]["revision"]
     tag, _, digest = revision.rpartition("@")
+    await world.pause(world.script(own).delays.load)
     chart = world.registry.chart_of(digest)
     if chart is None:
         raise Halt("ArtifactFailed", "Source not ready: artifact not found. Retrying in 30s", _DEPENDENCY)
     if _SEMVER.fullmatch(tag) and tag.removeprefix("v") != chart.version.removeprefix("v"):
         raise Halt("ChartMutateError", f"artifact revision {tag} does not match chart version {chart.version}")
-    values = dig(obj, "spec", "values")
+    given = dig(obj, "spec", "values")
+    values = given if isinstance(given, Mapping) else {}  # anything else counts as no values
     return Inputs(
         chart=chart,
         version=f"{chart.version.partition('+')[0]}+{digest.partition(':')[2][:_SHORT]}",
         digest=digest,
         attempted=digest if _SEMVER.fullmatch(tag) or not tag else revision,
-        config=digest_of(values if isinstance(values, Mapping) else {}),  # anything else counts as no values
+        config=digest_of(values),
+        values=values,
     )
 
 

@@ -43,6 +43,7 @@ class Registry:
         chart: Makes the chart of a version.
         tags: Digest by repository (without ``oci://``) and tag.
         credentials: Who may pull, by host; without an entry everybody may.
+        basic: Hosts that take user and password themselves, and not a token of a service.
         outages: What is wrong, by host, by repository, or by repository and tag (``host/path:tag``).
         pulls: How often a digest was asked for, by repository and tag.
     """
@@ -51,6 +52,7 @@ class Registry:
     chart: Callable[[str], Chart] = ocm_chart
     tags: dict[tuple[str, str], str] = field(factory=dict)
     credentials: dict[str, Login] = field(factory=dict)
+    basic: set[str] = field(factory=set)
     outages: dict[str, Outage] = field(factory=dict)
     pulls: dict[tuple[str, str], int] = field(factory=dict)
     _charts: dict[str, Chart] = field(factory=dict)
@@ -98,7 +100,7 @@ class Registry:
                 said = "failed to verify certificate: x509: certificate signed by unknown authority"
                 raise PullError(f"{nobody} tls: {said}")
             case None:
-                self._admit(host, repository, scope, known)
+                self._admit(host, repository, base if host in self.basic else scope, known)
         if (repository, tag) not in self.tags:
             if not self.every_version:
                 named = any(found == repository for found, _ in self.tags)
@@ -118,15 +120,19 @@ class Registry:
         """Return the chart with a digest, as it was when it was pulled."""
         return self._charts.get(digest)
 
-    def _admit(self, host: str, repository: str, scope: str, known: dict[str, Login]) -> None:
+    def _admit(self, host: str, repository: str, asked: str, known: dict[str, Login]) -> None:
         wanted = self.credentials.get(host)
         if wanted is None:
             return
         fitting = [key for key in known if repository == key or repository.startswith(key.rstrip("/") + "/")]
+        right = bool(fitting) and known[max(fitting, key=len)] == wanted
+        if not right and host in self.basic:  # the same for wrong credentials and for none
+            scope = f"map[Action:pull Class: Name:{repository.partition('/')[2]} Type:repository]"
+            raise PullError(f"{asked} UNAUTHORIZED: authentication required; [{scope}]")
         if not fitting:
-            raise PullError(f"{scope} UNAUTHORIZED: authentication required")
-        if known[max(fitting, key=len)] != wanted:
-            raise PullError(f"{scope} DENIED: denied")
+            raise PullError(f"{asked} UNAUTHORIZED: authentication required")
+        if not right:
+            raise PullError(f"{asked} DENIED: denied")
 
 
 def check_repository(url: str) -> str:

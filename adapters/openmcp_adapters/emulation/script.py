@@ -22,6 +22,7 @@ class Delays:
         grant: Until the cluster provider has made a kubeconfig.
         pull: Until source-controller has a registry's answer.
         store: Until it has stored an artifact.
+        load: Until helm-controller has a chart from the artifact server.
         look: Until helm-controller has found a release unchanged.
         install: Until an installed workload is available.
         upgrade: The same after an upgrade.
@@ -38,6 +39,7 @@ class Delays:
     grant: float = 1.0
     pull: float = 0.5
     store: float = 0.3
+    load: float = 0.0
     look: float = 0.5
     install: float = 10.0
     upgrade: float = 8.0
